@@ -1,0 +1,236 @@
+/**
+ * The heart: one pure function that says, after an attempt, whether to send again, when, and why.
+ *
+ * `decide` is data in, data out. The HTTP loop, the loop over any Effect, and whatever explains or simulates a policy are shells
+ * round this function, so what is explained is what runs. A schedule only *proposes*; this module disposes.
+ *
+ * **Example** (A 503 that asks for more time than is left)
+ *
+ * ```ts
+ * import { Decision, Failure, Idempotency, Outcome } from "effect-resilience"
+ * import { Option } from "effect"
+ *
+ * const situation = { attempt: 1, maxAttempts: 3, earlier: [], request: Idempotency.always, deadline: Option.some(10_000) }
+ * const busy = Outcome.failed(Failure.throttled({ status: 503, retryAfter: Option.some(7_000) }))
+ * const proposal = Decision.proceed(100)
+ *
+ * Decision.decide(situation, busy, proposal, 1_000) // => Decision.resend(7_000, "RetryAfter")
+ * Decision.decide(situation, busy, proposal, 5_800) // => Decision.giveUp("DeadlineTooClose", Option.some(7_000))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import type { Millis } from "./Backoff.ts"
+import { maxDelay } from "./Backoff.ts"
+import * as Failure from "./Failure.ts"
+import * as Idempotency from "./Idempotency.ts"
+import * as Outcome from "./Outcome.ts"
+
+/**
+ * Why a delay has the length it has: our own backoff, the server's hint, or a schedule that does not say.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Because = "Backoff" | "RetryAfter" | "Schedule"
+
+/**
+ * Why nothing more is sent.
+ *
+ * - `Terminal`: the same request cannot succeed
+ * - `AttemptsExhausted`: the last attempt that is allowed has been made
+ * - `ScheduleExhausted`: the schedule has ended
+ * - `TimeExhausted`: the wait would outlive the time that the schedule allows (`RetrySchedule.during`)
+ * - `NotIdempotent`, `NotReplayable`: it may not be sent twice
+ * - `RetryAfterTooLong`: the server asks for more than we are willing to wait
+ * - `DeadlineTooClose`: the wait would outlive the deadline
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type GiveUpReason =
+  | "Terminal"
+  | "AttemptsExhausted"
+  | "ScheduleExhausted"
+  | "TimeExhausted"
+  | "RetryAfterTooLong"
+  | "DeadlineTooClose"
+  | Idempotency.Objection
+
+/**
+ * What a schedule proposes after a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Proposal = Proceed | Stop
+
+/** @since 0.1.0 @category models */
+export interface Proceed {
+  readonly _tag: "Proceed"
+  /** In ms. */
+  readonly delay: Millis
+  readonly because: Because
+  /** Whether the schedule has already dealt with the server's hint, or leaves that to `decide`. */
+  readonly hint: "honoured" | "open"
+}
+
+/** @since 0.1.0 @category models */
+export interface Stop {
+  readonly _tag: "Stop"
+  readonly because: GiveUpReason
+  /** The wait in ms that was not begun, where one was considered. */
+  readonly wait: Option.Option<Millis>
+}
+
+/**
+ * What is decided after an attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Decision = Done | Resend | GiveUp
+
+/** Nothing to decide: the outcome is a success, or neither success nor failure.
+ * @since 0.1.0 @category models */
+export interface Done {
+  readonly _tag: "Done"
+}
+
+/** Send again after `delay` ms. @since 0.1.0 @category models */
+export interface Resend {
+  readonly _tag: "Resend"
+  readonly delay: Millis
+  readonly because: Because
+}
+
+/** Return what happened. @since 0.1.0 @category models */
+export interface GiveUp {
+  readonly _tag: "GiveUp"
+  readonly because: GiveUpReason
+  /** The wait in ms that was not begun, where one was considered. */
+  readonly wait: Option.Option<Millis>
+}
+
+/**
+ * Where a call stands when an attempt has ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Situation {
+  /** The number of the attempt that has ended; the first is 1. */
+  readonly attempt: number
+  /** How many attempts are allowed, the first included. */
+  readonly maxAttempts: number
+  /** The failures of the attempts before this one. */
+  readonly earlier: ReadonlyArray<Failure.Failure>
+  readonly request: Idempotency.Repeatable
+  /** In ms since the epoch. */
+  readonly deadline: Option.Option<Millis>
+}
+
+const done: Done = { _tag: "Done" }
+
+/** @since 0.1.0 @category constructors */
+export const proceed = (delay: Millis, because: Because = "Backoff", hint: Proceed["hint"] = "open"): Proceed => ({
+  _tag: "Proceed",
+  delay,
+  because,
+  hint
+})
+
+/** @since 0.1.0 @category constructors */
+export const stop = (because: GiveUpReason, wait: Option.Option<Millis> = Option.none()): Stop => ({
+  _tag: "Stop",
+  because,
+  wait
+})
+
+/** @since 0.1.0 @category constructors */
+export const resend = (delay: Millis, because: Because): Resend => ({ _tag: "Resend", delay, because })
+
+/** @since 0.1.0 @category constructors */
+export const giveUp = (because: GiveUpReason, wait: Option.Option<Millis> = Option.none()): GiveUp => ({
+  _tag: "GiveUp",
+  because,
+  wait
+})
+
+/**
+ * The longest server hint that is honoured where nothing else is said, in ms: one minute.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultRetryAfterCap: Millis = 60_000
+
+/**
+ * Makes a proposal wait at least as long as the server asked, or stop where it asked for too long.
+ *
+ * **Details**
+ *
+ * The hint is a floor: the delay is the longer of the hint and the proposal, so a hint of 0 falls back on the backoff and
+ * cannot storm. Clamping a long hint would retry earlier than asked, so beyond `atMost` nothing is sent. `jitter` only
+ * lengthens: the floor becomes `hint * (1 + draw * jitter)`, which spreads callers that were all told the same number.
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const honour = (
+  self: Proposal,
+  failure: Failure.Failure,
+  options: { readonly atMost: Millis; readonly jitter: number; readonly draw: number }
+): Proposal => {
+  if (self._tag === "Stop" || self.hint === "honoured") return self
+  const asked = Option.getOrElse(Failure.retryAfter(failure), () => 0)
+  if (asked > options.atMost) return stop("RetryAfterTooLong", Option.some(asked))
+  const floor = Math.min(Math.ceil(asked * (1 + options.draw * options.jitter)), maxDelay)
+  return floor > self.delay ? proceed(floor, "RetryAfter", "honoured") : { ...self, hint: "honoured" }
+}
+
+const byDefault = { atMost: defaultRetryAfterCap, jitter: 0, draw: 0 }
+
+/**
+ * The first half: whether this failure, in this situation, rules another attempt out before any schedule is asked.
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const refuse = (self: Situation, failure: Failure.Failure): Option.Option<GiveUp> => {
+  const again = Failure.resend(failure)
+  if (again === "no" || (again === "once" && self.earlier.some((before) => Failure.resend(before) === "once"))) {
+    return Option.some(giveUp("Terminal"))
+  }
+  if (self.attempt >= self.maxAttempts) return Option.some(giveUp("AttemptsExhausted"))
+  return Option.map(Idempotency.objection(self.request, failure), (objection) => giveUp(objection))
+}
+
+/**
+ * The second half: what becomes of a schedule's proposal.
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const settle = (self: Situation, failure: Failure.Failure, proposal: Proposal, now: Millis): Resend | GiveUp => {
+  const honoured = honour(proposal, failure, byDefault)
+  if (honoured._tag === "Stop") return giveUp(honoured.because, honoured.wait)
+  const delay = Math.min(Math.max(honoured.delay, 0), maxDelay)
+  // An attempt that would start at the deadline has no time: the wait before it would be in vain.
+  return Option.isSome(self.deadline) && now + delay >= self.deadline.value
+    ? giveUp("DeadlineTooClose", Option.some(delay))
+    : resend(delay, honoured.because)
+}
+
+/**
+ * Decides what happens after an attempt. `now` is in ms since the epoch; the draw of chance is already in the proposal.
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const decide = (self: Situation, outcome: Outcome.Outcome, proposal: Proposal, now: Millis): Decision => {
+  if (!Outcome.isFailed(outcome)) return done
+  const refusal = refuse(self, outcome.failure)
+  return Option.isSome(refusal) ? refusal.value : settle(self, outcome.failure, proposal, now)
+}

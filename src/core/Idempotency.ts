@@ -1,0 +1,90 @@
+/**
+ * Whether a request may be sent again for the sake of what the other side may already have done with it.
+ *
+ * RFC 9110 section 9.2.2: a client should not repeat a request automatically unless its method is idempotent, it knows that the
+ * request is, or it can tell that the first one was never applied. The gate is exactly that, and a body that can be sent again.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import * as Failure from "./Failure.ts"
+
+/**
+ * The methods that RFC 9110 (and the QUERY draft) define as idempotent.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"])
+
+/**
+ * The headers that mark a request as keyed, in lower case.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const keyHeaders: ReadonlyArray<string> = ["idempotency-key", "x-idempotency-key"]
+
+/**
+ * What the gate has to know of a request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Repeatable {
+  /** The method is idempotent, or the request carries a key that makes it so. */
+  readonly idempotent: boolean
+  /** The body can be sent again, byte for byte. */
+  readonly replayable: boolean
+}
+
+/**
+ * Why a request may not be sent again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Objection = "NotIdempotent" | "NotReplayable"
+
+/**
+ * A request that may always be sent again.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const always: Repeatable = { idempotent: true, replayable: true }
+
+/**
+ * Tells whether a request of this method, with these headers (names in lower case), is idempotent.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isIdempotent = (
+  method: string,
+  headers: Readonly<Record<string, string | undefined>>,
+  keys: ReadonlyArray<string> = keyHeaders
+): boolean => idempotentMethods.has(method) || keys.some((name) => headers[name] !== undefined)
+
+/**
+ * The objection to sending a request again after a failure, if there is one.
+ *
+ * **Example** (A POST)
+ *
+ * ```ts
+ * import { Failure, Idempotency } from "effect-resilience"
+ * import { Option } from "effect"
+ *
+ * const post = { idempotent: false, replayable: true }
+ *
+ * Idempotency.objection(post, Failure.unavailable({ status: 503 })) // => Option.some("NotIdempotent")
+ * Idempotency.objection(post, Failure.connectFailure("tcp", "ECONNREFUSED")) // => Option.none()
+ * ```
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const objection = (self: Repeatable, failure: Failure.Failure): Option.Option<Objection> => {
+  if (!self.replayable) return Option.some("NotReplayable")
+  return self.idempotent || Failure.sent(failure) === "never" ? Option.none() : Option.some("NotIdempotent")
+}

@@ -1,0 +1,45 @@
+/**
+ * What an attempt means to the strategies round it: a success, a failure of the other side, or neither.
+ *
+ * Three values and not two: a refusal of our own, an interruption and a defect say nothing about the health of the other
+ * side, so a breaker must not count them either way.
+ *
+ * @since 0.1.0
+ */
+import type * as Failure from "./Failure.ts"
+
+/** @since 0.1.0 @category models */
+export interface Success {
+  readonly _tag: "Success"
+}
+
+/** @since 0.1.0 @category models */
+export interface Ignored {
+  readonly _tag: "Ignored"
+}
+
+/** @since 0.1.0 @category models */
+export interface Failed {
+  readonly _tag: "Failed"
+  readonly failure: Failure.Failure
+}
+
+/**
+ * The meaning of one attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = Success | Ignored | Failed
+
+/** @since 0.1.0 @category constructors */
+export const success: Outcome = { _tag: "Success" }
+
+/** @since 0.1.0 @category constructors */
+export const ignored: Outcome = { _tag: "Ignored" }
+
+/** @since 0.1.0 @category constructors */
+export const failed = (failure: Failure.Failure): Outcome => ({ _tag: "Failed", failure })
+
+/** @since 0.1.0 @category guards */
+export const isFailed = (self: Outcome): self is Failed => self._tag === "Failed"

@@ -1,0 +1,41 @@
+/**
+ * The names of OpenTelemetry's stable HTTP semantic conventions that this library writes, and its own beside them.
+ *
+ * Source: OpenTelemetry semantic conventions, HTTP client spans (stable). Resilience has no conventions there yet; the names
+ * under `resilience.` are ours.
+ *
+ * @since 0.1.0
+ */
+
+/** @since 0.1.0 @category attributes */
+export const ERROR_TYPE = "error.type"
+/** @since 0.1.0 @category attributes */
+export const HTTP_REQUEST_METHOD = "http.request.method"
+/** @since 0.1.0 @category attributes */
+export const HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original"
+/** @since 0.1.0 @category attributes */
+export const HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
+/** @since 0.1.0 @category attributes */
+export const HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+/** @since 0.1.0 @category attributes */
+export const SERVER_ADDRESS = "server.address"
+/** @since 0.1.0 @category attributes */
+export const SERVER_PORT = "server.port"
+/** @since 0.1.0 @category attributes */
+export const URL_FULL = "url.full"
+
+/** The number of attempts of a call. @since 0.1.0 @category attributes */
+export const RESILIENCE_ATTEMPTS = "resilience.attempts"
+/** The sum of the waits of a call, in seconds. @since 0.1.0 @category attributes */
+export const RESILIENCE_WAITED = "resilience.waited"
+/** The length of one wait, in seconds. @since 0.1.0 @category attributes */
+export const RESILIENCE_DELAY = "resilience.delay"
+/** Why a wait has its length, or why nothing more was sent. @since 0.1.0 @category attributes */
+export const RESILIENCE_REASON = "resilience.reason"
+/** The attempt that an event is about, counted from 1. @since 0.1.0 @category attributes */
+export const RESILIENCE_ATTEMPT = "resilience.attempt"
+
+/** A wait between two attempts. @since 0.1.0 @category events */
+export const EVENT_WAIT = "resilience.wait"
+/** Nothing more is sent. @since 0.1.0 @category events */
+export const EVENT_GIVE_UP = "resilience.give_up"

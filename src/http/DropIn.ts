@@ -1,0 +1,84 @@
+/**
+ * The second face of a client: no error in its type but the platform's.
+ *
+ * The tag `HttpClient.HttpClient`, `HttpApiClient`, `RpcClient` and the AI clients all want a client that fails with
+ * `HttpClientError`. Refusals of this library are folded into it; nothing of them is lost.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Deadline from "../strategy/Deadline.ts"
+import type * as Retry from "../strategy/Retry.ts"
+import type * as Timeout from "../strategy/Timeout.ts"
+
+/**
+ * What this library adds to the errors of a client.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Refusal = Timeout.AttemptTimeout | Deadline.DeadlineExceeded | Retry.RetriesExhausted
+
+/**
+ * A refusal in the form of the platform's error: tag `RequestError`, reason `Transport`, the refusal as its `cause`.
+ *
+ * **Gotchas**
+ *
+ * To the platform's own `retryTransient` every `Transport` error is worth another attempt. The classifiers of this library look at
+ * the cause.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RefusalError extends HttpClientError.RequestError {
+  declare readonly cause: Refusal
+}
+
+/**
+ * The refusal that an error was made from.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const refusal = (error: unknown): Option.Option<Refusal> =>
+  error instanceof RefusalError ? Option.some(error.cause) : Option.none()
+
+/**
+ * Folds the refusals of a client into the platform's error, so that it fits wherever an `HttpClient` is wanted.
+ *
+ * **Example** (As a layer)
+ *
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { DropIn, HttpScript, Resilience } from "effect-resilience"
+ * import { Effect, Layer, Option } from "effect"
+ *
+ * const HttpLive = Layer.effect(
+ *   HttpClient.HttpClient,
+ *   Effect.map(HttpClient.HttpClient, (client) => DropIn.fold(client.pipe(Resilience.withDeadline("20 millis"))))
+ * ).pipe(Layer.provide(HttpScript.layer([{ status: 200, after: "1 minute" }])))
+ *
+ * const error = await HttpClient.get("http://slow.test/").pipe(Effect.flip, Effect.provide(HttpLive), Effect.runPromise)
+ *
+ * error._tag // => "RequestError"
+ * Option.map(DropIn.refusal(error), (refusal) => refusal._tag) // => Option.some("DeadlineExceeded")
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fold = <R>(
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError | Refusal, R>
+): HttpClient.HttpClient.With<HttpClientError.HttpClientError, R> =>
+  HttpClient.makeWith<never, never, HttpClientError.HttpClientError, R>(
+    Effect.flatMap((request) =>
+      Effect.catchAll(client.execute(request), (error): Effect.Effect<never, HttpClientError.HttpClientError> =>
+        HttpClientError.isHttpClientError(error)
+          ? Effect.fail(error)
+          : new RefusalError({ request, reason: "Transport", cause: error, description: error.message }))
+    ),
+    Effect.succeed
+  )

@@ -1,0 +1,104 @@
+/**
+ * Letting go of a response that nobody will read.
+ *
+ * A body that is not read keeps its connection: two discarded 503s are enough to stop a pool of two for ever. What is small is
+ * read to its end, so that the connection can be used again; what is large, slow or endless is aborted, because an abort costs a
+ * new connection and reading it would cost more. Both happen while the next attempt is being waited for, and have happened before
+ * it is made.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { Millis } from "../core/Backoff.ts"
+
+/**
+ * The largest body in bytes that is read rather than aborted: 64 KiB.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const drainLimit = 64 * 1024
+
+/**
+ * The time in ms that a body is given to be read even where the next attempt is due at once: it saves a connection.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const grace: Millis = 50
+
+type Plan = "buffer" | "count" | "abort"
+
+const plan = (response: HttpClientResponse.HttpClientResponse): Plan => {
+  const { status } = response
+  if (response.request.method === "HEAD" || status === 204 || status === 304) return "buffer"
+  const length = response.headers["content-length"]
+  if (length === undefined || !/^[0-9]+$/.test(length)) return "count"
+  return Number(length) <= drainLimit ? "buffer" : "abort"
+}
+
+/** Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. */
+const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (how === "buffer") return response.arrayBuffer
+    let bytes = 0
+    return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
+  }).pipe(
+    // A body that was read already (by a classifier) or is broken has nothing more to give, whatever it fails with.
+    Effect.catchAllCause(() => Effect.void)
+  )
+
+/**
+ * Aborts the rest of a response, and with it its connection where there was more to come.
+ *
+ * @since 0.1.0
+ * @category releasing
+ */
+export const abort = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  // The platform aborts when the reading of a body is interrupted, and only then. A fiber forked the usual way could be interrupted
+  // before it has begun to read; this one begins at once.
+  Effect.suspend(() => Fiber.interrupt(Effect.runFork(Effect.exit(response.arrayBuffer))))
+
+/**
+ * Spends a wait of `delay` ms, and lets go of a response meanwhile.
+ *
+ * **Details**
+ *
+ * When it ends, by time or by interruption, the body has been read or aborted. A body that is still arriving when the wait is
+ * over is given `grace` ms from the beginning.
+ *
+ * @since 0.1.0
+ * @category releasing
+ */
+export const during = (response: HttpClientResponse.HttpClientResponse, delay: Millis): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const how = plan(response)
+    const wait = Effect.sleep(Duration.millis(delay))
+    if (how === "abort") return Effect.zipRight(abort(response), wait)
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.fork(restore(drain(response, how))), (reading) =>
+        // The fork must have begun to read before it can be interrupted with effect.
+        Effect.zipRight(Effect.yieldNow(), restore(Effect.zipRight(wait, lastChance(reading, delay)))).pipe(
+          Effect.ensuring(Fiber.interrupt(reading))
+        ))
+    )
+  })
+
+const lastChance = (reading: Fiber.RuntimeFiber<void>, delay: Millis): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    delay >= grace || reading.unsafePoll() !== null
+      ? Effect.void
+      : Effect.raceFirst(Effect.asVoid(Fiber.await(reading)), Effect.sleep(Duration.millis(grace - delay)))
+  )
+
+/**
+ * Lets go of a response at once: reads what is small, for at most `grace` ms, and aborts the rest.
+ *
+ * @since 0.1.0
+ * @category releasing
+ */
+export const now = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> => during(response, 0)

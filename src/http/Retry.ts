@@ -1,0 +1,106 @@
+/**
+ * Retry over HTTP: the one loop of `strategy/Retry`, with the gates and the housekeeping that HTTP needs.
+ *
+ * What is sent again must be idempotent by method or key, or provably never have been sent, and its body must be one that can be
+ * sent again. A response that is given up for another attempt is released while that one is waited for.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Millis } from "../core/Backoff.ts"
+import * as Classifier from "../core/Classifier.ts"
+import * as Idempotency from "../core/Idempotency.ts"
+import * as Replay from "../core/Replay.ts"
+import * as Retry from "../strategy/Retry.ts"
+import type * as Middleware from "./Middleware.ts"
+import * as Release from "./Release.ts"
+
+export { CurrentAttempt, RetriesExhausted, retry, retryOrFail } from "../strategy/Retry.ts"
+
+/**
+ * How to retry HTTP calls.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<out R = never> extends Retry.Options<HttpClientResponse.HttpClientResponse, unknown, R> {
+  /** The headers that make a request idempotent, whatever its method. Default: `Idempotency-Key`, `X-Idempotency-Key`. */
+  readonly keyHeaders?: ReadonlyArray<string> | undefined
+  /**
+   * Which requests may be sent again. "idempotent": by method, by key, or never sent. "recklessly": any whose body can be sent
+   * again, though the other side may then act on it twice. Default: "idempotent".
+   */
+  readonly resend?: "idempotent" | "recklessly" | undefined
+}
+
+type Response = HttpClientResponse.HttpClientResponse
+
+/** The response that an exit holds: as its value, or inside the error that `filterStatus` made of it. */
+const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Response> =>
+  Exit.isSuccess(exit)
+    ? Option.some(exit.value)
+    : Option.flatMap(Cause.failureOption(exit.cause), (error) =>
+      HttpClientError.isHttpClientError(error) && error._tag === "ResponseError"
+        ? Option.some(error.response)
+        : Option.none())
+
+const spend = (lost: Exit.Exit<Response, unknown>, delay: Millis): Effect.Effect<void> => {
+  const response = responseOf(lost)
+  return Option.isSome(response) ? Release.during(response.value, delay) : Effect.sleep(Duration.millis(delay))
+}
+
+const make = <R2, E2>(
+  options: Options<R2>,
+  ending: <E>(...args: Parameters<Retry.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
+): Middleware.Middleware<E2, R2> => {
+  const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, name: options.name ?? "http" })
+  const keys = options.keyHeaders?.map((name) => name.toLowerCase()) ?? Idempotency.keyHeaders
+  const recklessly = options.resend === "recklessly"
+  const repeatable = (request: HttpClientRequest.HttpClientRequest): Idempotency.Repeatable => ({
+    idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),
+    replayable: Replay.isReplayable(request.body)
+  })
+  return (handler) => (request) =>
+    Retry.run(plan, {
+      // Suspended: what a middleware inside does when it is given a request happens once per attempt.
+      attempt: Effect.suspend(() => handler(request)),
+      request: () => repeatable(request),
+      subject: request,
+      spend
+    }, ending)
+}
+
+/**
+ * Sends a request again while it fails in a way that can pass; at the end returns what the last attempt gave.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const middleware = <R = never>(options: Options<R> = {}): Middleware.Middleware<never, R> =>
+  make<R, never>(options, Retry.returnLast)
+
+/**
+ * Like `middleware`, but fails with `RetriesExhausted` and the record of every attempt where it gives up on a failure that could
+ * have passed.
+ *
+ * **Details**
+ *
+ * A failure that nothing could have helped (a 404, say) comes back as it came. The response of the last attempt is released: its
+ * status stands in the record, its body is not to be had.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const orFail = <R = never>(options: Options<R> = {}): Middleware.Middleware<Retry.RetriesExhausted, R> =>
+  make<R, Retry.RetriesExhausted>(options, (last, because, attempts) => {
+    const response = because === "Terminal" ? Option.none() : responseOf(last)
+    const failed = Retry.failExhausted(last, because, attempts)
+    return Option.isSome(response) ? Effect.zipRight(Release.now(response.value), failed) : failed
+  })

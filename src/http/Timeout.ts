@@ -1,0 +1,55 @@
+/**
+ * A limit on the time of one attempt, over HTTP.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { maxDelay } from "../core/Backoff.ts"
+import * as Timeout from "../strategy/Timeout.ts"
+import * as Body from "./Body.ts"
+import type * as Middleware from "./Middleware.ts"
+
+export { AttemptTimeout, timeout } from "../strategy/Timeout.ts"
+
+/**
+ * How long an attempt may take, and how much of it that is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly limit: Duration.DurationInput
+  /**
+   * What the limit covers: the time until the headers have arrived, or until the body has been read as well. Default: "headers".
+   * A body that is late fails its reader, after the response was handed over: no retry sees that.
+   */
+  readonly covers?: "headers" | "body" | undefined
+}
+
+/**
+ * Interrupts an attempt, closing its socket, when it takes longer than so long.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const middleware = (options: Options | Duration.DurationInput): Middleware.Middleware<Timeout.AttemptTimeout> => {
+  const { covers = "headers", limit }: Options = isOptions(options) ? options : { limit: options }
+  const millis = Timeout.limitMillis("Timeout", limit)
+  if (millis >= maxDelay) return (handler) => handler
+  const late = (phase: "headers" | "body") => () => new Timeout.AttemptTimeout({ limit: millis, phase })
+  const headers = late("headers")
+  const body = late("body")
+  return covers === "headers"
+    ? (handler) => (request) => Timeout.within(handler(request), millis, headers)
+    : (handler) => (request) =>
+      Effect.flatMap(Clock.currentTimeMillis, (start) =>
+        Effect.map(
+          Timeout.within(handler(request), millis, headers),
+          (response) => Body.readableUntil(response, start + millis, body)
+        ))
+}
+
+const isOptions = (u: Options | Duration.DurationInput): u is Options =>
+  typeof u === "object" && "limit" in u

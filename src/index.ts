@@ -1,0 +1,42 @@
+/**
+ * Resilience for calls between services, as pure combinators over Effect's HttpClient.
+ *
+ * @since 0.1.0
+ */
+
+// core: data and decisions
+export * as Attempt from "./core/Attempt.ts"
+export * as Backoff from "./core/Backoff.ts"
+export * as Classifier from "./core/Classifier.ts"
+export * as Decision from "./core/Decision.ts"
+export * as ErrorCode from "./core/ErrorCode.ts"
+export * as Event from "./core/Event.ts"
+export * as Failure from "./core/Failure.ts"
+export * as Idempotency from "./core/Idempotency.ts"
+export * as InvalidOption from "./core/InvalidOption.ts"
+export * as Outcome from "./core/Outcome.ts"
+export * as Replay from "./core/Replay.ts"
+export * as RetryAfter from "./core/RetryAfter.ts"
+export * as Semconv from "./core/Semconv.ts"
+
+// strategy: over any Effect. Where http has a module of the same name, that one is exported, and has this one's exports too.
+export * as Observer from "./strategy/Observer.ts"
+export * as RetrySchedule from "./strategy/RetrySchedule.ts"
+
+// http: over HttpClient
+export * as Body from "./http/Body.ts"
+export * as Deadline from "./http/Deadline.ts"
+export * as DropIn from "./http/DropIn.ts"
+export * as IdempotencyKey from "./http/IdempotencyKey.ts"
+export * as Middleware from "./http/Middleware.ts"
+export * as Release from "./http/Release.ts"
+export * as Retry from "./http/Retry.ts"
+export * as Timeout from "./http/Timeout.ts"
+
+// telemetry: listens to events, opens the spans
+export * as Redaction from "./telemetry/Redaction.ts"
+export * as Trace from "./telemetry/Trace.ts"
+
+// policy: all of it at once
+export * as Resilience from "./policy/Resilience.ts"
+export * as ResilientClient from "./policy/ResilientClient.ts"

@@ -1,0 +1,114 @@
+/**
+ * The strategies as combinators over the platform's `HttpClient`, one line each.
+ *
+ * A client is read downwards, from the wire to the caller: what stands above runs once per attempt, what stands below once per
+ * call. Each combinator adds to the error type exactly what it can fail with.
+ *
+ * **Example** (A client for one service)
+ *
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { HttpScript, Resilience } from "effect-resilience"
+ * import { Effect } from "effect"
+ *
+ * const makeUsers = Effect.map(HttpClient.HttpClient, (client) =>
+ *   client.pipe(
+ *     Resilience.withAttemptSpan,
+ *     Resilience.withAttemptTimeout("2 seconds"),
+ *     Resilience.withRetry({ maxAttempts: 4 }),
+ *     Resilience.withDeadline("10 seconds"),
+ *     Resilience.withCallSpan("users")
+ *   ))
+ *
+ * const program = Effect.gen(function*() {
+ *   const users = yield* makeUsers
+ *   return (yield* users.get("http://users.test/1")).status
+ * })
+ *
+ * await program.pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])), Effect.runPromise) // => 200
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as Duration from "effect/Duration"
+import * as Deadline from "../http/Deadline.ts"
+import * as IdempotencyKey from "../http/IdempotencyKey.ts"
+import * as Middleware from "../http/Middleware.ts"
+import * as Retry from "../http/Retry.ts"
+import * as Timeout from "../http/Timeout.ts"
+import * as Trace from "../telemetry/Trace.ts"
+
+/**
+ * A combinator over clients that adds the errors and requirements of its own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Combinator<E2 = never, R2 = never> = <E, R>(
+  client: HttpClient.HttpClient.With<E, R>
+) => HttpClient.HttpClient.With<E | E2, R | R2>
+
+/**
+ * Gives each attempt a span of kind CLIENT in the place of the platform's.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAttemptSpan: Combinator = Middleware.applyTo(Trace.attemptSpan)
+
+/**
+ * Interrupts an attempt that takes longer than so long.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAttemptTimeout = (
+  options: Timeout.Options | Duration.DurationInput
+): Combinator<Timeout.AttemptTimeout> => Middleware.applyTo(Timeout.middleware(options))
+
+/**
+ * Sends a request again while it fails in a way that can pass; at the end returns what the last attempt gave.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRetry = <R = never>(options?: Retry.Options<R>): Combinator<never, R> =>
+  Middleware.applyTo(Retry.middleware(options))
+
+/**
+ * Like `withRetry`, but fails with `RetriesExhausted` and the record of every attempt where it gives up.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRetryOrFail = <R = never>(options?: Retry.Options<R>): Combinator<Retry.RetriesExhausted, R> =>
+  Middleware.applyTo(Retry.orFail(options))
+
+/**
+ * Gives each POST and PATCH a key that is the same on each of its attempts.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withIdempotencyKey = (
+  options?: IdempotencyKey.Options
+): Combinator<HttpClientError.RequestError> => Middleware.applyTo(IdempotencyKey.middleware(options))
+
+/**
+ * Gives a call so long: its attempts, its waits, and the reading of its body.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withDeadline = (limit: Duration.DurationInput): Combinator<Deadline.DeadlineExceeded> =>
+  Middleware.applyTo(Deadline.middleware(limit))
+
+/**
+ * Gives each call a span of kind INTERNAL, on which its waits and the reason of its end are written.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withCallSpan = (name: string): Combinator => Middleware.applyTo(Trace.callSpan(name))

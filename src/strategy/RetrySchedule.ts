@@ -1,0 +1,309 @@
+/**
+ * When to send again, as plain Effect schedules over failures.
+ *
+ * A retry schedule is a `Schedule.Schedule<unknown, Failure, R>`: its input is the classified failure, it holds no state of its
+ * own, and one value serves any number of services at once. Every schedule of Effect is one. Those made here also say why they
+ * propose what they propose, which is what events, spans and explanations print.
+ *
+ * | schedule | proposes, in ms |
+ * | --- | --- |
+ * | `standard` | 0..100, 0..200, 0..400, ... 0..20000 (throttled: 0..500, 0..1000, ... 0..20000), never less than the server asks |
+ * | `fromBackoff(Backoff.constant("1 second"))` | 1000, 1000, 1000, ... |
+ * | `none` | nothing |
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
+import * as ScheduleInterval from "effect/ScheduleInterval"
+import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import type { Millis } from "../core/Backoff.ts"
+import * as Backoff from "../core/Backoff.ts"
+import * as Decision from "../core/Decision.ts"
+import * as Failure from "../core/Failure.ts"
+import { durationMillis, integerIn, numberIn } from "../core/InvalidOption.ts"
+
+/**
+ * A schedule that proposes delays after failures.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RetrySchedule<R = never> = Schedule.Schedule<unknown, Failure.Failure, R>
+
+/** A schedule of this module: what it puts out is what it proposes, with the reason. */
+type Proposing<In, R = never> = Schedule.Schedule<Decision.Proposal, In, R>
+
+type Step<S> = readonly [S, Decision.Proposal, ScheduleDecision.ScheduleDecision]
+
+const answer = <S>(state: S, proposal: Decision.Proposal, now: Millis): Step<S> => [
+  state,
+  proposal,
+  proposal._tag === "Stop"
+    ? ScheduleDecision.done
+    : ScheduleDecision.continueWith(ScheduleInterval.after(now + proposal.delay))
+]
+
+const isProposal = (u: unknown): u is Decision.Proposal =>
+  typeof u === "object" && u !== null && "_tag" in u && (u._tag === "Proceed" || u._tag === "Stop") && "because" in u
+
+/**
+ * Reads what one step of any schedule proposes.
+ *
+ * **Details**
+ *
+ * The interval decides; a proposal put out by a schedule of this module only adds the reason. A delay that is not a finite
+ * number, as Effect's own exponential gives after a thousand steps, is the longest there is and not none.
+ *
+ * @since 0.1.0
+ * @category stepping
+ */
+export const proposal = (
+  output: unknown,
+  decision: ScheduleDecision.ScheduleDecision,
+  now: Millis
+): Decision.Proposal => {
+  if (ScheduleDecision.isDone(decision)) {
+    return isProposal(output) && output._tag === "Stop" ? output : Decision.stop("ScheduleExhausted")
+  }
+  const wait = ScheduleIntervals.start(decision.intervals) - now
+  const delay = Number.isFinite(wait) ? Math.min(Math.max(wait, 0), Backoff.maxDelay) : Backoff.maxDelay
+  return isProposal(output) && output._tag === "Proceed"
+    ? { ...output, delay }
+    : Decision.proceed(delay, "Schedule")
+}
+
+const mapProposal = <In, R, S2>(
+  self: Schedule.Schedule<unknown, In, R>,
+  initial: S2,
+  f: (proposal: Decision.Proposal, input: In, state: S2, now: Millis) => Effect.Effect<readonly [Decision.Proposal, S2]>
+): Proposing<In, R> =>
+  Schedule.makeWithState(
+    [self.initial, initial] as readonly [unknown, S2],
+    (now, input: In, [inner, outer]) =>
+      Effect.flatMap(self.step(now, input, inner), ([inner, output, decision]) =>
+        Effect.map(f(proposal(output, decision, now), input, outer, now), ([proposed, outer]) =>
+          answer([inner, outer] as const, proposed, now)))
+  )
+
+/**
+ * Proposes the delays of a backoff. The draw comes from Effect's `Random`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromBackoff = (backoff: Backoff.Backoff): Proposing<unknown> =>
+  Schedule.makeWithState(
+    { index: 0, previous: 0 },
+    (now, _input: unknown, { index, previous }) =>
+      Effect.map(Random.next, (draw) => {
+        const delay = Backoff.delay(backoff, { index, previous, draw })
+        return answer({ index: index + 1, previous: delay }, Decision.proceed(delay), now)
+      })
+  )
+
+/**
+ * Proposes nothing: whatever it is for is not sent again.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const none: Proposing<unknown> = Schedule.makeWithState(
+  undefined,
+  (now, _input: unknown, state) => Effect.succeed(answer(state, Decision.stop("ScheduleExhausted"), now))
+)
+
+/**
+ * Allows so many attempts, the first included. Inside `byFailure` it counts the failures of that kind.
+ *
+ * **Example** (Three attempts are two resends)
+ *
+ * ```ts
+ * import { Backoff, Failure, RetrySchedule } from "effect-resilience"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const schedule = RetrySchedule.fromBackoff(Backoff.constant("1 second")).pipe(RetrySchedule.maxAttempts(3))
+ * const busy = Failure.unavailable({ status: 503 })
+ *
+ * const proposals = await Effect.runPromise(Schedule.run(schedule, 0, [busy, busy, busy, busy]))
+ *
+ * Array.from(proposals, (proposal) => proposal._tag) // => ["Proceed", "Proceed", "Stop"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const maxAttempts: {
+  /** Allows so many attempts, the first included. */
+  (atMost: number): <In, R>(self: Schedule.Schedule<unknown, In, R>) => Proposing<In, R>
+  /** Allows so many attempts, the first included. */
+  <In, R>(self: Schedule.Schedule<unknown, In, R>, atMost: number): Proposing<In, R>
+} = dual(2, <In, R>(self: Schedule.Schedule<unknown, In, R>, atMost: number): Proposing<In, R> => {
+  const limit = integerIn("RetrySchedule.maxAttempts", "maxAttempts", atMost, { min: 1 })
+  return mapProposal(self, 1, (proposed, _input, attempt) =>
+    Effect.succeed([attempt >= limit ? Decision.stop("AttemptsExhausted") : proposed, attempt + 1]))
+})
+
+/**
+ * Begins no wait that would end later than so long after the first failure.
+ *
+ * **Gotchas**
+ *
+ * A schedule first hears of a call when its first attempt has failed. To limit the whole call, attempts included, use a deadline.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const during: {
+  /** Begins no wait that would end later than so long after the first failure. */
+  (limit: Duration.DurationInput): <In, R>(self: Schedule.Schedule<unknown, In, R>) => Proposing<In, R>
+  /** Begins no wait that would end later than so long after the first failure. */
+  <In, R>(self: Schedule.Schedule<unknown, In, R>, limit: Duration.DurationInput): Proposing<In, R>
+} = dual(2, <In, R>(self: Schedule.Schedule<unknown, In, R>, limit: Duration.DurationInput): Proposing<In, R> => {
+  const atMost = durationMillis("RetrySchedule.during", "limit", limit)
+  return mapProposal(self, Option.none<Millis>(), (proposed, _input, started, now) => {
+    const since = Option.getOrElse(started, () => now)
+    const late = proposed._tag === "Proceed" && now - since + proposed.delay > atMost
+    return Effect.succeed([
+      late ? Decision.stop("TimeExhausted", Option.some(proposed.delay)) : proposed,
+      Option.some(since)
+    ])
+  })
+})
+
+/**
+ * How server hints are honoured.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HonourOptions {
+  /** The longest hint that is waited for; beyond it nothing more is sent. Default: 60 seconds. */
+  readonly atMost?: Duration.DurationInput | undefined
+  /** Lengthens a hint by a random part of itself, up to this ratio (0 to 1), to spread callers. Default: 0. */
+  readonly jitter?: number | undefined
+}
+
+/**
+ * Never waits less than the server asked, and gives up where it asks for too much.
+ *
+ * **Details**
+ *
+ * Every retry of this library does this by default, whatever its schedule. Say it yourself to choose another limit, to spread
+ * callers with `jitter`, or for a schedule that is also stepped elsewhere.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const honourRetryAfter: {
+  /** Never waits less than the server asked, and gives up where it asks for too much. */
+  (options?: HonourOptions): <R>(self: RetrySchedule<R>) => Proposing<Failure.Failure, R>
+  /** Never waits less than the server asked, and gives up where it asks for too much. */
+  <R>(self: RetrySchedule<R>, options?: HonourOptions): Proposing<Failure.Failure, R>
+} = dual(
+  (args) => Schedule.isSchedule(args[0]),
+  <R>(self: RetrySchedule<R>, options: HonourOptions = {}): Proposing<Failure.Failure, R> => {
+    const atMost = durationMillis("RetrySchedule.honourRetryAfter", "atMost", options.atMost ?? Decision.defaultRetryAfterCap)
+    const jitter = numberIn("RetrySchedule.honourRetryAfter", "jitter", options.jitter ?? 0, { min: 0, max: 1 })
+    const draws = jitter === 0 ? Effect.succeed(0) : Random.next
+    return mapProposal(self, undefined, (proposed, failure, state) =>
+      Effect.map(draws, (draw) => [Decision.honour(proposed, failure, { atMost, jitter, draw }), state]))
+  }
+)
+
+/**
+ * Never looks at what the server asked for.
+ *
+ * **Gotchas**
+ *
+ * A peer that says when to come back means it. This is for one that is known to say nonsense.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const ignoreRetryAfter = <In, R>(self: Schedule.Schedule<unknown, In, R>): Proposing<In, R> =>
+  mapProposal(self, undefined, (proposed, _failure, state) =>
+    Effect.succeed([proposed._tag === "Stop" ? proposed : { ...proposed, hint: "honoured" }, state]))
+
+/**
+ * One schedule for each kind of failure. A kind that is not named takes `otherwise`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cases<R> = {
+  readonly [K in Failure.Tag]?: Schedule.Schedule<unknown, Failure.Of<K>, R> | undefined
+}
+
+/**
+ * Gives each kind of failure its own schedule and limit, stepped only by failures of that kind.
+ *
+ * **Details**
+ *
+ * What is not worth another attempt (a `Refused`, say) is not sent again whatever schedule it is given here: that is a matter of
+ * classification. A kind named with `none` is never sent again.
+ *
+ * **Example** (Timeouts 3 times after 1 s, throttling 5 times after 2 s, refused connections never, anything else as usual)
+ *
+ * ```ts
+ * import { Failure, RetrySchedule } from "effect-resilience"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const schedule = RetrySchedule.byFailure({
+ *   AttemptTimedOut: Schedule.spaced("1 second").pipe(Schedule.intersect(Schedule.recurs(3))),
+ *   Throttled: Schedule.spaced("2 seconds").pipe(Schedule.intersect(Schedule.recurs(5))),
+ *   ConnectFailure: RetrySchedule.none
+ * })
+ *
+ * const proposals = await Effect.runPromise(Schedule.run(schedule, 0, [
+ *   Failure.attemptTimedOut(),
+ *   Failure.throttled({ status: 429 }),
+ *   Failure.connectFailure("tcp", "ECONNREFUSED")
+ * ]))
+ *
+ * Array.from(proposals, (proposal) => proposal._tag === "Proceed" ? proposal.delay : proposal.because) // => [1000, 2000, "ScheduleExhausted"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const byFailure = <R = never, R2 = never>(
+  cases: Cases<R>,
+  otherwise: RetrySchedule<R2> = standard as RetrySchedule<never>
+): Proposing<Failure.Failure, R | R2> => {
+  // Looked up by own name only, and each step is given the failures of its own tag: that is what `Cases` says.
+  const named = new Map(Object.entries(cases)) as ReadonlyMap<string, RetrySchedule<R> | undefined>
+  return Schedule.makeWithState(
+    new Map<string, unknown>() as ReadonlyMap<string, unknown>,
+    (now, failure: Failure.Failure, states) => {
+      const own = named.get(failure._tag)
+      const schedule: RetrySchedule<R | R2> = own ?? otherwise
+      const slot = own === undefined ? "" : failure._tag
+      const state = states.has(slot) ? states.get(slot) : schedule.initial
+      return Effect.map(schedule.step(now, failure, state), ([next, output, decision]) =>
+        answer(new Map(states).set(slot, next) as ReadonlyMap<string, unknown>, proposal(output, decision, now), now))
+    }
+  )
+}
+
+const cap = "20 seconds"
+
+/**
+ * The default: full jitter from 100 ms (500 ms where the peer throttles), doubling up to 20 s, honouring hints up to 60 s.
+ *
+ * **Details**
+ *
+ * The numbers and the two bases are those of the AWS SDKs' standard mode. It sets no limit on attempts: `Retry` does, at 3.
+ *
+ * @since 0.1.0
+ * @category schedules
+ */
+export const standard: Proposing<Failure.Failure> = byFailure(
+  { Throttled: fromBackoff(Backoff.exponential("500 millis").pipe(Backoff.capped(cap), Backoff.fullJitter)) },
+  fromBackoff(Backoff.exponential("100 millis").pipe(Backoff.capped(cap), Backoff.fullJitter))
+).pipe(honourRetryAfter())

@@ -1,0 +1,228 @@
+/**
+ * One trace that shows the call, with each attempt and each wait inside it.
+ *
+ * A call is one span of kind INTERNAL; each attempt is one span of kind CLIENT below it, and what goes out on the wire is the
+ * attempt's own `traceparent`. The platform's span of the attempt is switched off where ours stands, so that there is one and not
+ * two. Names and attributes are OpenTelemetry's HTTP conventions.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
+import type { Predicate } from "effect/Predicate"
+import { hasProperty } from "effect/Predicate"
+import * as Tracer from "effect/Tracer"
+import * as Classifier from "../core/Classifier.ts"
+import type { Event } from "../core/Event.ts"
+import * as Failure from "../core/Failure.ts"
+import * as Outcome from "../core/Outcome.ts"
+import * as Semconv from "../core/Semconv.ts"
+import type * as Middleware from "../http/Middleware.ts"
+import * as Observer from "../strategy/Observer.ts"
+import * as Retry from "../strategy/Retry.ts"
+import * as Redaction from "./Redaction.ts"
+
+type Request = HttpClientRequest.HttpClientRequest
+type Response = HttpClientResponse.HttpClientResponse
+
+/** What a span ends with when its effect did not fail and yet did not succeed: a response that is an error. */
+class SpanError extends Error {
+  override readonly name: string
+  constructor(failure: Failure.Failure) {
+    super(Failure.label(failure))
+    this.name = failure._tag
+  }
+}
+
+const nanosNow = (fiber: Fiber.RuntimeFiber<unknown, unknown>): bigint =>
+  fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
+    ? Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeNanos()
+    : 0n
+
+/**
+ * Marks a span with what came out, and ends it where it is not a success: `error.type` is the status, the code, or the tag.
+ *
+ * The span is ended with a small error of its own, because the platform's errors carry the whole URL, secrets included, in their
+ * message. What is ended here stays ended; `useSpan` ends the rest: successes, defects, and interruption, which is no error.
+ */
+const mark = (
+  span: Tracer.Span,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  exit: Exit.Exit<Response, unknown>
+): void => {
+  if (Exit.isSuccess(exit)) span.attribute(Semconv.HTTP_RESPONSE_STATUS_CODE, exit.value.status)
+  const outcome = Classifier.run(Classifier.http, exit, 0)
+  if (!Outcome.isFailed(outcome)) return
+  span.attribute(Semconv.ERROR_TYPE, Failure.label(outcome.failure))
+  if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) return
+  span.end(nanosNow(fiber), Exit.fail(new SpanError(outcome.failure)))
+}
+
+const marked = <E, R>(
+  span: Tracer.Span,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  effect: Effect.Effect<Response, E, R>
+): Effect.Effect<Response, E, R> =>
+  Effect.matchCauseEffect(effect, {
+    onFailure: (cause) => {
+      const exit = Exit.failCause(cause)
+      mark(span, fiber, exit)
+      return exit
+    },
+    onSuccess: (response) => {
+      const exit = Exit.succeed(response)
+      mark(span, fiber, exit)
+      return exit
+    }
+  })
+
+const known = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"])
+
+const describe = (span: Tracer.Span, request: Request): void => {
+  const url = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
+  if (Either.isLeft(url)) return
+  const { hostname, port, protocol } = url.right
+  span.attribute(Semconv.SERVER_ADDRESS, hostname)
+  span.attribute(Semconv.SERVER_PORT, port !== "" ? Number(port) : protocol === "https:" ? 443 : 80)
+  span.attribute(Semconv.URL_FULL, Redaction.url(url.right))
+}
+
+/**
+ * Gives each attempt a span of kind CLIENT, whose `traceparent` goes out with it. Stand nearest to the wire with it.
+ *
+ * **Details**
+ *
+ * Name: the method. Attributes: `http.request.method`, `server.address`, `server.port`, `url.full` (redacted),
+ * `http.response.status_code`, `http.request.resend_count` on resends, and `error.type` where it failed; 4xx and 5xx are not OK.
+ * The span ends when the headers have arrived. Nothing at all happens where tracing is off for the fiber, or for the request by
+ * `HttpClient.withTracerDisabledWhen`; `HttpClient.withTracerPropagation(false)` keeps the headers off the wire.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
+  Effect.withFiberRuntime((fiber) => {
+    const disabledWhen = fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)
+    if (!fiber.getFiberRef(FiberRef.currentTracerEnabled) || disabledWhen(request)) return handler(request)
+    const resends = resendCount(fiber, request)
+    const method = known.has(request.method) ? request.method : "HTTP"
+    return Effect.useSpan(method, { kind: "client", captureStackTrace: false }, (span) => {
+      span.attribute(Semconv.HTTP_REQUEST_METHOD, known.has(request.method) ? request.method : "_OTHER")
+      if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
+      const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
+      const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
+      return handler(sent).pipe(
+        Effect.locally(HttpClient.currentTracerDisabledWhen, insteadOf(span, sent, propagates, disabledWhen)),
+        Effect.withParentSpan(span),
+        (attempt) => marked(span, fiber, attempt)
+      )
+    })
+  })
+
+/**
+ * Which spans of the platform ours replaces: the one of our own request, which the platform shows here in its final form, and no
+ * other (a call for a token made on the way keeps its own). Our `traceparent` marks it; where none is sent, method and body do.
+ */
+const insteadOf = (
+  span: Tracer.Span,
+  sent: Request,
+  propagates: boolean,
+  disabledWhen: Predicate<Request>
+): Predicate<Request> =>
+(final) => {
+  const ours = propagates
+    ? final.headers["traceparent"] === sent.headers["traceparent"]
+    : final.method === sent.method && final.body === sent.body
+  if (!ours) return disabledWhen(final)
+  describe(span, final)
+  return true
+}
+
+const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest.TypeId)
+
+const resendCount = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
+  const { number, subject } = Context.get(fiber.currentContext, Retry.CurrentAttempt)
+  return number > 1 && isRequest(subject) && subject.method === request.method && subject.body === request.body
+    ? number - 1
+    : 0
+}
+
+/**
+ * Gives each call a span of kind INTERNAL, the parent of its attempts, on which its waits and the reason of its end are written.
+ *
+ * **Details**
+ *
+ * Name: what is given. Attributes: `resilience.attempts`, `resilience.waited` in seconds, `http.response.status_code`, and
+ * `error.type` where it failed. Events: `resilience.wait` with its length, its reason and the failure, and `resilience.give_up`
+ * with its reason.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const callSpan = (name: string): Middleware.Middleware => (handler) => (request) =>
+  Effect.withFiberRuntime<Response, ErrorOf<typeof handler>, RequirementOf<typeof handler>>((fiber) => {
+    if (!fiber.getFiberRef(FiberRef.currentTracerEnabled)) return handler(request)
+    const outer = Observer.of(fiber)
+    return Effect.useSpan(name, { captureStackTrace: false }, (span) =>
+      marked(
+        span,
+        fiber,
+        Effect.mapInputContext(handler(request), (context: Context.Context<RequirementOf<typeof handler>>) =>
+          context.pipe(
+            Context.add(Tracer.ParentSpan, span),
+            Context.add(Observer.Observer, Observer.both(outer, writer(span, fiber)))
+          ) as Context.Context<RequirementOf<typeof handler>>)
+      ))
+  })
+
+type ErrorOf<H> = H extends Middleware.Handler<infer E, infer _R> ? E : never
+type RequirementOf<H> = H extends Middleware.Handler<infer _E, infer R> ? R : never
+
+/** Writes the events of a call on its span. Of the calls made meanwhile only one that no other contains is its own. */
+const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>): Observer.Listener => {
+  let current: Option.Option<number> = Option.none()
+  return Observer.sync((event: Event) => {
+    if (event._tag === "CallStarted" && Option.isNone(current)) current = Option.some(event.call.id)
+    if (!Option.contains(current, event.call.id)) return
+    switch (event._tag) {
+      case "WaitStarted":
+        span.event(Semconv.EVENT_WAIT, nanosNow(fiber), {
+          [Semconv.RESILIENCE_ATTEMPT]: event.attempt,
+          [Semconv.RESILIENCE_DELAY]: event.delay / 1000,
+          [Semconv.RESILIENCE_REASON]: event.because,
+          [Semconv.ERROR_TYPE]: Failure.label(event.failure)
+        })
+        return
+      case "CallEnded":
+        current = Option.none()
+        span.attribute(Semconv.RESILIENCE_ATTEMPTS, event.attempts)
+        if (event.waited > 0) span.attribute(Semconv.RESILIENCE_WAITED, event.waited / 1000)
+        if (event.end._tag === "GaveUp") {
+          span.event(Semconv.EVENT_GIVE_UP, nanosNow(fiber), {
+            [Semconv.RESILIENCE_ATTEMPT]: event.attempts,
+            [Semconv.RESILIENCE_REASON]: event.end.because,
+            [Semconv.ERROR_TYPE]: Failure.label(event.end.failure),
+            ...Option.match(event.end.wait, {
+              onNone: () => ({}),
+              onSome: (wait) => ({ [Semconv.RESILIENCE_DELAY]: wait / 1000 })
+            })
+          })
+        }
+        return
+      default:
+        return
+    }
+  })
+}
