@@ -1,0 +1,33 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const src = fileURLToPath(new URL("./src", import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // As "paths" of tsconfig.json: the package's own name means its sources.
+    alias: [
+      { find: /^effect-resilience$/, replacement: `${src}/index.ts` },
+      { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
+      { find: /^effect-resilience\/(.*)$/, replacement: `${src}/$1.ts` }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    environment: "node",
+    pool: "forks",
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    setupFiles: ["test/setup.ts"],
+    testTimeout: 15_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 5_000,
+    typecheck: {
+      enabled: true,
+      checker: "tsc",
+      tsconfig: "./tsconfig.json",
+      include: ["test/types/**/*.test-d.ts"],
+      // `npm run check` judges every other file; here only the type tests count.
+      ignoreSourceErrors: true
+    }
+  }
+})
