@@ -168,36 +168,36 @@ const hint = (self: ResponseLike, now: Millis): Option.Option<Millis> =>
 const maxDepth = 10
 const maxErrors = 64
 
-/**
- * An error and everything that caused it, from the outside in: through `cause`, and through the `errors` of an
- * `AggregateError` (which is what Node raises when all addresses of a host refuse).
- */
-const chain = (error: unknown): ReadonlyArray<unknown> => {
-  const seen: Array<unknown> = []
-  let level: ReadonlyArray<unknown> = [error]
-  for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
-    const next: Array<unknown> = []
-    for (const current of level) {
-      if (current === null || typeof current !== "object" || seen.includes(current)) continue
-      if (seen.length >= maxErrors) return seen
-      seen.push(current)
-      if ("cause" in current) next.push(current.cause)
-      if ("errors" in current && Array.isArray(current.errors)) next.push(...current.errors.slice(0, maxErrors))
-    }
-    level = next
-  }
-  return seen
+/** How much speaks against sending again: most of all that it cannot help, then what can have reached the other side. */
+const caution = (self: Option.Option<Outcome.Outcome>): number => {
+  if (Option.isNone(self)) return -1
+  if (!Outcome.isFailed(self.value)) return 0
+  const { failure } = self.value
+  return Failure.resend(failure) === "no" ? 4 : { never: 1, maybe: 2, yes: 3 }[Failure.sent(failure)]
 }
+
+/**
+ * Of two opinions of equal right, the more cautious one, and the first of equals: what may have been sent must not pass for what
+ * never was.
+ */
+const cautious = (
+  one: Option.Option<Outcome.Outcome>,
+  other: Option.Option<Outcome.Outcome>
+): Option.Option<Outcome.Outcome> => caution(other) > caution(one) ? other : one
 
 const tagOf = (u: unknown): unknown => typeof u === "object" && u !== null && "_tag" in u ? u._tag : undefined
 
 const reasonOf = (u: unknown): unknown => typeof u === "object" && u !== null && "reason" in u ? u.reason : undefined
 
+const isResponseLike = (u: unknown): u is ResponseLike =>
+  typeof u === "object" && u !== null && "status" in u && typeof u.status === "number" &&
+  "headers" in u && typeof u.headers === "object" && u.headers !== null
+
 /** The response inside the platform's `ResponseError` of reason `StatusCode`, as `filterStatusOk` raises it. */
 const statusErrorResponse = (error: unknown): Option.Option<ResponseLike> =>
-  tagOf(error) === "ResponseError" && reasonOf(error) === "StatusCode"
-    // The platform's ResponseError always has its response; `_tag` and `reason` together say that it is one.
-    ? Option.some((error as { readonly response: ResponseLike }).response)
+  typeof error === "object" && error !== null && tagOf(error) === "ResponseError" && reasonOf(error) === "StatusCode" &&
+    "response" in error && isResponseLike(error.response)
+    ? Option.some(error.response)
     : Option.none()
 
 const responseInError = (cause: Cause.Cause<unknown>): Option.Option<ResponseLike> =>
@@ -220,28 +220,49 @@ const ofShape = (error: unknown): Option.Option<Outcome.Outcome> => {
     if (reason === "Encode") return Option.some(Outcome.failed(Failure.malformed("request", "Encode")))
     if (reason === "Transport") return Option.some(Outcome.failed(Failure.connectionLost("unknown")))
   }
-  if (tag === "ResponseError") return Option.some(Outcome.failed(Failure.malformed("response", String(reason))))
+  if (tag === "ResponseError" && typeof reason === "string") {
+    return Option.some(Outcome.failed(Failure.malformed("response", reason)))
+  }
   return noOpinion
 }
 
 /**
- * The meaning of a typed error: follows its `cause` chain to the first thing that says what happened.
+ * The meaning of a typed error: follows its causes, from the outside in, to the first that says what happened.
  *
  * **Details**
  *
+ * Through `cause`, and through the `errors` of an `AggregateError` (which is what Node raises when all addresses of a host refuse).
  * In this order at each link: a `Failure` that the error carries itself, a response with a status, a timeout, a code of Node,
  * undici, OpenSSL or the HTTP parser. So a truncated body (`ECONNRESET` below a `Decode` error) is `ConnectionLost`, and JSON
  * that is not JSON (`SyntaxError` below the same `Decode` error) is `Malformed`.
+ *
+ * Total: an error that cannot be read (a getter that throws, a revoked proxy) is one that nobody knows.
  *
  * @since 0.1.0
  * @category classifying
  */
 export const error = (self: unknown, now: Millis): Option.Option<Outcome.Outcome> => {
-  for (const link of chain(self)) {
-    const outcome = ofLink(link, now)
-    if (Option.isSome(outcome)) return outcome
+  try {
+    const seen = new Set<unknown>()
+    let level: ReadonlyArray<unknown> = [self]
+    for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
+      const next: Array<unknown> = []
+      let outcome = noOpinion
+      for (const link of level) {
+        if (link === null || typeof link !== "object" || seen.has(link) || seen.size >= maxErrors) continue
+        seen.add(link)
+        outcome = cautious(outcome, ofLink(link, now))
+        if (Option.isSome(outcome)) continue
+        if ("cause" in link) next.push(link.cause)
+        if ("errors" in link && Array.isArray(link.errors)) next.push(...link.errors.slice(0, maxErrors))
+      }
+      if (Option.isSome(outcome)) return outcome
+      level = next
+    }
+    return ofShape(self)
+  } catch {
+    return noOpinion
   }
-  return ofShape(self)
 }
 
 /**
@@ -260,10 +281,9 @@ const ofCause = (cause: Cause.Cause<unknown>, now: Millis): Option.Option<Outcom
   let interrupted = true
   for (const failure of Cause.failures(cause)) {
     interrupted = false
-    outcome = error(failure, now)
-    if (Option.isSome(outcome)) return outcome
+    outcome = cautious(outcome, error(failure, now))
   }
-  return interrupted ? someIgnored : noOpinion
+  return interrupted ? someIgnored : outcome
 }
 
 /**

@@ -21,6 +21,8 @@ const tcp = new Set([
   "EADDRINUSE",
   "EMFILE",
   "ENFILE",
+  "ERR_SOCKET_CLOSED_BEFORE_CONNECTION",
+  "ERR_SOCKET_CONNECTION_TIMEOUT",
   "UND_ERR_CONNECT_TIMEOUT"
 ])
 
@@ -81,8 +83,8 @@ const badResponse = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LE
 /** `fetch` reports a broken connection as a TypeError with one of these messages: undici, Chromium, Firefox, Safari, Bun. */
 const fetchLost = /^(?:fetch failed|terminated|failed to fetch|networkerror\b.*|load failed|network (?:error|connection lost).*|the network connection was lost.*)$/i
 
-/** `fetch` refuses a request before it sends it with a TypeError too (undici, Chromium). */
-const fetchMalformed = /invalid header|header.*invalid|is an invalid|invalid url|failed to parse url/i
+/** `fetch` refuses a request before it sends it with a TypeError too (undici, Chromium). Bounded, so that time is linear. */
+const fetchMalformed = /invalid header|header.{0,20}invalid|is an invalid|invalid url|failed to parse url/i
 
 const property = (u: object, name: "code" | "name" | "message" | "syscall"): string => {
   const value: unknown = (u as Readonly<Record<string, unknown>>)[name]
@@ -92,13 +94,21 @@ const property = (u: object, name: "code" | "name" | "message" | "syscall"): str
 /**
  * The failure that one error, its causes left aside, stands for; `None` where nothing in it says so.
  *
+ * **Details**
+ *
+ * Total: an error that cannot be read (a getter that throws, a revoked proxy) says nothing.
+ *
  * @since 0.1.0
  * @category conversions
  */
 export const toFailure = (error: unknown): Option.Option<Failure.Failure> => {
   if (typeof error !== "object" || error === null) return Option.none()
-  const code = property(error, "code")
-  return code === "" ? fromName(error) : fromCode(error, code)
+  try {
+    const code = property(error, "code")
+    return code === "" ? fromName(error) : fromCode(error, code)
+  } catch {
+    return Option.none()
+  }
 }
 
 const fromCode = (error: object, code: string): Option.Option<Failure.Failure> => {
@@ -106,6 +116,8 @@ const fromCode = (error: object, code: string): Option.Option<Failure.Failure> =
   if (syscall === "getaddrinfo" || dns.has(code)) return Option.some(Failure.connectFailure("dns", code))
   if (syscall === "connect" || tcp.has(code)) return Option.some(Failure.connectFailure("tcp", code))
   if (lost.has(code)) {
+    // Node gives the error over all addresses of a host the code of the first, and not its system call: the parts say more.
+    if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) return Option.none()
     // Node's own words for a peer that closed in the middle of the TLS handshake: no request can have been sent.
     return Option.some(
       property(error, "message").includes("before secure TLS connection was established")
