@@ -55,7 +55,7 @@ export type Objection = "NotIdempotent" | "NotReplayable"
 export const always: Repeatable = { idempotent: true, replayable: true }
 
 /**
- * Tells whether a request of this method, with these headers (names in lower case), is idempotent.
+ * Tells whether a request of this method, with these headers (names in lower case), is idempotent. An empty key is none.
  *
  * @since 0.1.0
  * @category guards
@@ -64,7 +64,9 @@ export const isIdempotent = (
   method: string,
   headers: Readonly<Record<string, string | undefined>>,
   keys: ReadonlyArray<string> = keyHeaders
-): boolean => idempotentMethods.has(method) || keys.some((name) => headers[name] !== undefined)
+): boolean =>
+  // A header is what the request itself holds, never a property of a prototype.
+  idempotentMethods.has(method) || keys.some((name) => Object.hasOwn(headers, name) && headers[name]?.trim())
 
 /**
  * The objection to sending a request again after a failure, if there is one.
