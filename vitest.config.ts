@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^effect-resilience$/, replacement: `${src}/index.ts` },
       { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
+      { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
       { find: /^effect-resilience\/(.*)$/, replacement: `${src}/$1.ts` }
     ]
   },
