@@ -152,8 +152,9 @@ const readable = (
     move("cut")
   }
   const abandon = (): void => {
+    if (!isOpen(transfer)) return
+    move("aborted")
     stopPacing()
-    if (isOpen(transfer)) move("aborted")
   }
   const finish = (controller: ReadableStreamDefaultController<Uint8Array>): void | Promise<void> => {
     if (ending === "complete") return complete(controller)

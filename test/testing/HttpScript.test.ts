@@ -214,6 +214,16 @@ describe("the log", () => {
       }).pipe(play([ok])))
   }
 
+  it.effect("keeps the bytes as they were when they were sent", () =>
+    Effect.gen(function*() {
+      const bytes = new TextEncoder().encode("abc")
+      const body = HttpBody.uint8Array(bytes)
+      yield* post(body)
+      bytes[0] = 120
+      yield* post(body)
+      assert.deepStrictEqual(yield* sent, ["abc", "xbc"])
+    }).pipe(play([ok], { atEnd: "repeatLast" })))
+
   it.effect("has the parts of a form", () =>
     Effect.gen(function*() {
       yield* post(HttpBody.formDataRecord({ field: "value" }))
@@ -374,6 +384,14 @@ describe("a response", () => {
       yield* Effect.scoped(client.get(url))
       assert.deepStrictEqual(yield* states, ["aborted"])
     }).pipe(play([ok])))
+
+  it.effect("is aborted by a scoped client's stream that ends early, before the scope does", () =>
+    Effect.gen(function*() {
+      const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+      const response = yield* client.get(url)
+      yield* Stream.runDrain(Stream.take(response.stream, 1))
+      assert.deepStrictEqual(yield* states, ["aborted"])
+    }).pipe(Effect.scoped, play([{ status: 200, body: { chunks: ["a", "b"] } }])))
 
   it.effect("that was dropped stays held, whatever the garbage collector does", () =>
     Effect.gen(function*() {

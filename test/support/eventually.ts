@@ -1,0 +1,25 @@
+/**
+ * Waiting in real time for what a socket does, also where a test's clock is virtual.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { setTimeout } from "node:timers/promises"
+
+/** A pause of real time. Only for faults that need one: to wait for a fact, use `eventually`. */
+export const realTime = (duration: Duration.DurationInput): Effect.Effect<void> =>
+  Effect.promise((signal) => setTimeout(Duration.toMillis(duration), undefined, { signal }).catch(() => undefined))
+
+/** Waits until the condition holds; dies, showing it, when it does not hold in time. */
+export const eventually = (
+  condition: () => boolean,
+  within: Duration.DurationInput = "2 seconds"
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const end = performance.now() + Duration.toMillis(within)
+    const poll: Effect.Effect<void> = Effect.suspend(() => {
+      if (condition()) return Effect.void
+      if (performance.now() < end) return Effect.zipRight(realTime(1), poll)
+      return Effect.dieMessage(`not within ${Duration.format(Duration.decode(within))}: ${String(condition)}`)
+    })
+    return poll
+  })
