@@ -9,7 +9,6 @@ export default defineConfig({
     alias: [
       { find: /^effect-resilience$/, replacement: `${src}/index.ts` },
       { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
-      { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
       { find: /^effect-resilience\/(.*)$/, replacement: `${src}/$1.ts` }
     ]
   },
@@ -18,7 +17,6 @@ export default defineConfig({
     environment: "node",
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },
-    setupFiles: ["test/setup.ts"],
     testTimeout: 15_000,
     hookTimeout: 30_000,
     teardownTimeout: 5_000,

@@ -1,0 +1,27 @@
+/**
+ * Every example of the documentation is a test: in the doc comments of `src`, in the README and in `docs`.
+ * How an example is written, and what its fence may say: test/support/examples/collect.ts and rewrite.ts.
+ */
+import * as path from "node:path"
+import { describe, expect, it } from "vitest"
+import { check } from "./support/examples/check.ts"
+import { collect, nameOf } from "./support/examples/collect.ts"
+
+const root = path.resolve(import.meta.dirname, "..")
+const examples = collect(root)
+const checked = await check(path.join(root, "test/.cache/examples"), examples)
+
+it("finds the examples", () => {
+  expect(examples.length).toBeGreaterThan(0)
+})
+
+for (const { example, failure, path, usesVitest } of checked) {
+  const name = example.mode === "no-run" ? `${nameOf(example)} (types only)` : nameOf(example)
+  if (usesVitest && failure === undefined) {
+    describe(name, () => import(path))
+  } else {
+    it(name, () => {
+      if (failure !== undefined) expect.fail(`${nameOf(example)}: ${failure}`)
+    })
+  }
+}
