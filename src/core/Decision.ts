@@ -72,8 +72,10 @@ export interface Proceed {
   /** In ms. */
   readonly delay: Millis
   readonly because: Because
-  /** Whether the schedule has already dealt with the server's hint, or leaves that to `decide`. */
-  readonly hint: "honoured" | "open"
+  /** What has become of the server's hint: held against a limit of the schedule's own, not looked at, or left to `decide`. */
+  readonly hint: "honoured" | "ignored" | "open"
+  /** The longest wait in ms that the schedule has time for. Absent: any. */
+  readonly longest?: Millis | undefined
 }
 
 /** @since 0.1.0 @category models */
@@ -174,6 +176,7 @@ export const defaultRetryAfterCap: Millis = 60_000
  * The hint is a floor: the delay is the longer of the hint and the proposal, so a hint of 0 falls back on the backoff and
  * cannot storm. Clamping a long hint would retry earlier than asked, so beyond `atMost` nothing is sent. `jitter` only
  * lengthens: the floor becomes `hint * (1 + draw * jitter)`, which spreads callers that were all told the same number.
+ * Honoured twice, the smaller `atMost` holds.
  *
  * @since 0.1.0
  * @category deciding
@@ -183,14 +186,27 @@ export const honour = (
   failure: Failure.Failure,
   options: { readonly atMost: Millis; readonly jitter: number; readonly draw: number }
 ): Proposal => {
-  if (self._tag === "Stop" || self.hint === "honoured") return self
-  const asked = Option.getOrElse(Failure.retryAfter(failure), () => 0)
-  if (asked > options.atMost) return stop("RetryAfterTooLong", Option.some(asked))
-  const floor = Math.min(Math.ceil(asked * (1 + options.draw * options.jitter)), maxDelay)
-  return floor > self.delay ? proceed(floor, "RetryAfter", "honoured") : { ...self, hint: "honoured" }
+  if (self._tag === "Stop") return self
+  const asked = Failure.retryAfter(failure)
+  if (self.hint === "ignored" || Option.isNone(asked)) return inTime(self)
+  if (asked.value > options.atMost) return stop("RetryAfterTooLong", asked)
+  // As for a backoff: a draw that is none lengthens, rather than shortens.
+  const draw = Number.isNaN(options.draw) ? 1 : Math.min(Math.max(options.draw, 0), 1)
+  const floor = Math.min(Math.ceil(asked.value * (1 + draw * options.jitter)), maxDelay)
+  const hint = "honoured"
+  return inTime(floor > self.delay ? { ...self, delay: floor, because: "RetryAfter", hint } : { ...self, hint })
 }
 
+const inTime = (self: Proceed): Proposal =>
+  self.longest !== undefined && self.delay > self.longest ? stop("TimeExhausted", Option.some(self.delay)) : self
+
 const byDefault = { atMost: defaultRetryAfterCap, jitter: 0, draw: 0 }
+
+/** A delay that a timer can wait. What is no number is the longest, and not none. */
+const bounded = (delay: Millis): Millis => Number.isNaN(delay) ? maxDelay : Math.min(Math.max(delay, 0), maxDelay)
+
+/** What has been held against a limit already keeps its floor: who steps a schedule further may have shortened the delay. */
+const asFloor = { ...byDefault, atMost: Infinity }
 
 /**
  * The first half: whether this failure, in this situation, rules another attempt out before any schedule is asked.
@@ -214,9 +230,11 @@ export const refuse = (self: Situation, failure: Failure.Failure): Option.Option
  * @category deciding
  */
 export const settle = (self: Situation, failure: Failure.Failure, proposal: Proposal, now: Millis): Resend | GiveUp => {
-  const honoured = honour(proposal, failure, byDefault)
+  if (proposal._tag === "Stop") return giveUp(proposal.because, proposal.wait)
+  const proposed = { ...proposal, delay: bounded(proposal.delay) }
+  const honoured = honour(proposed, failure, proposal.hint === "honoured" ? asFloor : byDefault)
   if (honoured._tag === "Stop") return giveUp(honoured.because, honoured.wait)
-  const delay = Math.min(Math.max(honoured.delay, 0), maxDelay)
+  const { delay } = honoured
   // An attempt that would start at the deadline has no time: the wait before it would be in vain.
   return Option.isSome(self.deadline) && now + delay >= self.deadline.value
     ? giveUp("DeadlineTooClose", Option.some(delay))

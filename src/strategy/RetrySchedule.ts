@@ -52,13 +52,20 @@ const answer = <S>(state: S, proposal: Decision.Proposal, now: Millis): Step<S> 
 const isProposal = (u: unknown): u is Decision.Proposal =>
   typeof u === "object" && u !== null && "_tag" in u && (u._tag === "Proceed" || u._tag === "Stop") && "because" in u
 
+/** What schedules of this module say in an output: Effect's `intersect` and `union` put out pairs, of pairs perhaps. */
+const said = (output: unknown): ReadonlyArray<Decision.Proposal> =>
+  isProposal(output) ? [output] : Array.isArray(output) ? output.flatMap(said) : []
+
+const hints = ["ignored", "honoured"] as const
+
 /**
  * Reads what one step of any schedule proposes.
  *
  * **Details**
  *
- * The interval decides; a proposal put out by a schedule of this module only adds the reason. A delay that is not a finite
- * number, as Effect's own exponential gives after a thousand steps, is the longest there is and not none.
+ * The interval decides; what schedules of this module put out adds the reason, and what they have decided about hints and time,
+ * also where Effect has combined them with others (`intersect`, `union`, `jittered`). A delay that is not a finite number, as
+ * Effect's own exponential gives after a thousand steps, is the longest there is and not none.
  *
  * @since 0.1.0
  * @category stepping
@@ -69,13 +76,16 @@ export const proposal = (
   now: Millis
 ): Decision.Proposal => {
   if (ScheduleDecision.isDone(decision)) {
-    return isProposal(output) && output._tag === "Stop" ? output : Decision.stop("ScheduleExhausted")
+    return said(output).find((part) => part._tag === "Stop") ?? Decision.stop("ScheduleExhausted")
   }
   const wait = ScheduleIntervals.start(decision.intervals) - now
   const delay = Number.isFinite(wait) ? Math.min(Math.max(wait, 0), Backoff.maxDelay) : Backoff.maxDelay
-  return isProposal(output) && output._tag === "Proceed"
-    ? { ...output, delay }
-    : Decision.proceed(delay, "Schedule")
+  if (isProposal(output) && output._tag === "Proceed") return { ...output, delay }
+  const parts = said(output).filter((part) => part._tag === "Proceed")
+  const because = parts.find((part) => part.delay === delay)?.because ?? "Schedule"
+  const hint = hints.find((one) => parts.some((part) => part.hint === one)) ?? "open"
+  const longest = Math.min(...parts.map((part) => part.longest ?? Infinity))
+  return { ...Decision.proceed(delay, because, hint), ...(longest < Infinity ? { longest } : {}) }
 }
 
 const mapProposal = <In, R, S2>(
@@ -168,13 +178,17 @@ export const during: {
   const atMost = durationMillis("RetrySchedule.during", "limit", limit)
   return mapProposal(self, Option.none<Millis>(), (proposed, _input, started, now) => {
     const since = Option.getOrElse(started, () => now)
-    const late = proposed._tag === "Proceed" && now - since + proposed.delay > atMost
-    return Effect.succeed([
-      late ? Decision.stop("TimeExhausted", Option.some(proposed.delay)) : proposed,
-      Option.some(since)
-    ])
+    const left = atMost - Math.max(now - since, 0)
+    return Effect.succeed([within(proposed, left), Option.some(since)])
   })
 })
+
+/** A hint can still lengthen the delay, so the limit goes on with the proposal. */
+const within = (self: Decision.Proposal, left: Millis): Decision.Proposal => {
+  if (self._tag === "Stop") return self
+  if (self.delay > left) return Decision.stop("TimeExhausted", Option.some(self.delay))
+  return { ...self, longest: Math.min(self.longest ?? Infinity, left) }
+}
 
 /**
  * How server hints are honoured.
@@ -228,7 +242,7 @@ export const honourRetryAfter: {
  */
 export const ignoreRetryAfter = <In, R>(self: Schedule.Schedule<unknown, In, R>): Proposing<In, R> =>
   mapProposal(self, undefined, (proposed, _failure, state) =>
-    Effect.succeed([proposed._tag === "Stop" ? proposed : { ...proposed, hint: "honoured" }, state]))
+    Effect.succeed([proposed._tag === "Stop" ? proposed : { ...proposed, hint: "ignored" }, state]))
 
 /**
  * One schedule for each kind of failure. A kind that is not named takes `otherwise`.
@@ -294,11 +308,12 @@ export const byFailure = <R = never, R2 = never>(
 const cap = "20 seconds"
 
 /**
- * The default: full jitter from 100 ms (500 ms where the peer throttles), doubling up to 20 s, honouring hints up to 60 s.
+ * The default: full jitter from 100 ms (500 ms where the peer throttles), doubling up to 20 s.
  *
  * **Details**
  *
- * The numbers and the two bases are those of the AWS SDKs' standard mode. It sets no limit on attempts: `Retry` does, at 3.
+ * The numbers and the two bases are those of the AWS SDKs' standard mode. It sets no limit on attempts: `Retry` does, at 3. It
+ * leaves hints to `Retry`, which honours them up to 60 s; put `honourRetryAfter` or `ignoreRetryAfter` behind it to have it otherwise.
  *
  * @since 0.1.0
  * @category schedules
@@ -306,4 +321,4 @@ const cap = "20 seconds"
 export const standard: Proposing<Failure.Failure> = byFailure(
   { Throttled: fromBackoff(Backoff.exponential("500 millis").pipe(Backoff.capped(cap), Backoff.fullJitter)) },
   fromBackoff(Backoff.exponential("100 millis").pipe(Backoff.capped(cap), Backoff.fullJitter))
-).pipe(honourRetryAfter())
+)
