@@ -126,8 +126,8 @@ export interface Situation {
   readonly attempt: number
   /** How many attempts are allowed, the first included. */
   readonly maxAttempts: number
-  /** The failures of the attempts before this one. */
-  readonly earlier: ReadonlyArray<Failure.Failure>
+  /** The attempts before this one, all of which failed. */
+  readonly earlier: ReadonlyArray<{ readonly failure: Failure.Failure }>
   readonly request: Idempotency.Repeatable
   /** In ms since the epoch. */
   readonly deadline: Option.Option<Millis>
@@ -216,7 +216,7 @@ const asFloor = { ...byDefault, atMost: Infinity }
  */
 export const refuse = (self: Situation, failure: Failure.Failure): Option.Option<GiveUp> => {
   const again = Failure.resend(failure)
-  if (again === "no" || (again === "once" && self.earlier.some((before) => Failure.resend(before) === "once"))) {
+  if (again === "no" || (again === "once" && self.earlier.some((before) => Failure.resend(before.failure) === "once"))) {
     return Option.some(giveUp("Terminal"))
   }
   if (self.attempt >= self.maxAttempts) return Option.some(giveUp("AttemptsExhausted"))

@@ -53,7 +53,8 @@ export const refusal = (error: unknown): Option.Option<Refusal> =>
  *
  * ```ts
  * import { HttpClient } from "@effect/platform"
- * import { DropIn, HttpScript, Resilience } from "effect-resilience"
+ * import { DropIn, Resilience } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
  * import { Effect, Layer, Option } from "effect"
  *
  * const HttpLive = Layer.effect(

@@ -139,7 +139,8 @@ export const encode = (
  *
  * ```ts
  * import { HttpClient } from "@effect/platform"
- * import { HttpScript, IdempotencyKey, Resilience } from "effect-resilience"
+ * import { IdempotencyKey, Resilience } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
  * import { Effect, Schedule } from "effect"
  *
  * const program = Effect.gen(function*() {

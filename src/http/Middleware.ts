@@ -9,7 +9,8 @@
  *
  * ```ts
  * import { HttpClientRequest } from "@effect/platform"
- * import { HttpScript, Middleware } from "effect-resilience"
+ * import { Middleware } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
  * import { HttpClient } from "@effect/platform"
  * import { Effect } from "effect"
  *
@@ -31,10 +32,12 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { dual, identity as same } from "effect/Function"
 
 /**
- * From a request to its response.
+ * From a request to its response. Like any function that gives an effect it does nothing by itself: what it does, it does in the
+ * effect, each time that is run.
  *
  * @since 0.1.0
  * @category models
@@ -118,6 +121,13 @@ export const applyTo: {
     middleware: Middleware<E2, R2>
   ): HttpClient.HttpClient.With<E | E2, R | R2> => {
     const handler = middleware(client.execute)
-    return HttpClient.makeWith<never, never, E | E2, R | R2>(Effect.flatMap(handler), Effect.succeed)
+    return HttpClient.makeWith<never, never, E | E2, R | R2>(
+      (request) => isThere(request) ? handler(request.value) : Effect.flatMap(request, handler),
+      Effect.succeed
+    )
   }
 )
+
+/** Where nothing maps the request outside, it is there already, and costs no step to be had: `Effect.succeed` gives an Exit. */
+const isThere = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A, E> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)

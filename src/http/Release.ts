@@ -9,11 +9,13 @@
  * @since 0.1.0
  */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
 import type { Millis } from "../core/Backoff.ts"
+import * as Retry from "../strategy/Retry.ts"
+import * as Timeout from "../strategy/Timeout.ts"
 
 /**
  * The largest body in bytes that is read rather than aborted: 64 KiB.
@@ -77,23 +79,19 @@ export const abort = (response: HttpClientResponse.HttpClientResponse): Effect.E
 export const during = (response: HttpClientResponse.HttpClientResponse, delay: Millis): Effect.Effect<void> =>
   Effect.suspend(() => {
     const how = plan(response)
-    const wait = Effect.sleep(Duration.millis(delay))
-    if (how === "abort") return Effect.zipRight(abort(response), wait)
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.fork(restore(drain(response, how))), (reading) =>
-        // The fork must have begun to read before it can be interrupted with effect.
-        Effect.zipRight(Effect.yieldNow(), restore(Effect.zipRight(wait, lastChance(reading, delay)))).pipe(
-          Effect.ensuring(Fiber.interrupt(reading))
-        ))
-    )
+    if (how === "abort") return Effect.zipRight(abort(response), Retry.wait(delay))
+    const reading = Effect.runFork(drain(response, how))
+    if (reading.unsafePoll() !== null) return Retry.wait(delay)
+    return Effect.clockWith((clock) => {
+      // The reading limits itself, so that it ends even where this fiber does not live to see to it.
+      const cancel = Timeout.timer(clock, Math.max(delay, grace), () => reading.unsafeInterruptAsFork(FiberId.none))
+      reading.addObserver(cancel)
+      return Effect.onInterrupt(
+        Effect.zipRight(Retry.wait(delay), Effect.asVoid(Fiber.await(reading))),
+        () => Fiber.interrupt(reading)
+      )
+    })
   })
-
-const lastChance = (reading: Fiber.RuntimeFiber<void>, delay: Millis): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    delay >= grace || reading.unsafePoll() !== null
-      ? Effect.void
-      : Effect.raceFirst(Effect.asVoid(Fiber.await(reading)), Effect.sleep(Duration.millis(grace - delay)))
-  )
 
 /**
  * Lets go of a response at once: reads what is small, for at most `grace` ms, and aborts the rest.

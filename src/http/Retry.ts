@@ -10,7 +10,6 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -40,6 +39,7 @@ export interface Options<out R = never> extends Retry.Options<HttpClientResponse
   readonly resend?: "idempotent" | "recklessly" | undefined
 }
 
+type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
 
 /** The response that an exit holds: as its value, or inside the error that `filterStatus` made of it. */
@@ -53,7 +53,7 @@ const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Response>
 
 const spend = (lost: Exit.Exit<Response, unknown>, delay: Millis): Effect.Effect<void> => {
   const response = responseOf(lost)
-  return Option.isSome(response) ? Release.during(response.value, delay) : Effect.sleep(Duration.millis(delay))
+  return Option.isSome(response) ? Release.during(response.value, delay) : Retry.wait(delay)
 }
 
 const make = <R2, E2>(
@@ -63,18 +63,14 @@ const make = <R2, E2>(
   const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, name: options.name ?? "http" })
   const keys = options.keyHeaders?.map((name) => name.toLowerCase()) ?? Idempotency.keyHeaders
   const recklessly = options.resend === "recklessly"
-  const repeatable = (request: HttpClientRequest.HttpClientRequest): Idempotency.Repeatable => ({
+  const repeatable = (request: Request): Idempotency.Repeatable => ({
     idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),
     replayable: Replay.isReplayable(request.body)
   })
-  return (handler) => (request) =>
-    Retry.run(plan, {
-      // Suspended: what a middleware inside does when it is given a request happens once per attempt.
-      attempt: Effect.suspend(() => handler(request)),
-      request: () => repeatable(request),
-      subject: request,
-      spend
-    }, ending)
+  return <E, R>(handler: Middleware.Handler<E, R>) => {
+    const work: Retry.Work<Request, Response, E, R> = { attempt: handler, repeatable, spend }
+    return (request: Request) => Retry.run(plan, work, request, ending)
+  }
 }
 
 /**

@@ -8,7 +8,8 @@
  *
  * ```ts
  * import { HttpClient } from "@effect/platform"
- * import { HttpScript, Resilience } from "effect-resilience"
+ * import { Resilience } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
  * import { Effect } from "effect"
  *
  * const makeUsers = Effect.map(HttpClient.HttpClient, (client) =>

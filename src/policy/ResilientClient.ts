@@ -8,7 +8,8 @@
  *
  * ```ts
  * import { HttpClient } from "@effect/platform"
- * import { HttpScript, ResilientClient } from "effect-resilience"
+ * import { ResilientClient } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
  * import { Effect, Layer } from "effect"
  *
  * const HttpLive = ResilientClient.layer().pipe(Layer.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])))

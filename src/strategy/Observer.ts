@@ -138,7 +138,8 @@ export const layer = (listener: Listener): Layer.Layer<never> =>
  * @since 0.1.0
  * @category getters
  */
-export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Listener => Context.get(fiber.currentContext, Observer)
+export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Listener =>
+  fiber.currentContext.unsafeMap.get(Observer.key) ?? none
 
 /**
  * Tells a listener, whose defects are its own. What is `Effect.void` need not be run.

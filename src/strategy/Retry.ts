@@ -111,16 +111,16 @@ export interface Position {
 const first: Position = { number: 1, subject: undefined }
 
 /**
- * What the loop has to know of the thing it repeats. `http/Retry` and `retry` are the two that there are.
+ * What the loop has to know of the things it repeats. `http/Retry` and `retry` are the two that there are.
  *
  * @since 0.1.0
  * @category building
  */
-export interface Work<A, E, R> {
-  readonly attempt: Effect.Effect<A, E, R>
+export interface Work<in S, in out A, in out E, out R> {
+  /** Makes one attempt of a subject; asked again for each attempt. */
+  readonly attempt: (subject: S) => Effect.Effect<A, E, R>
   /** Asked after the first failure only. */
-  readonly request: () => Idempotency.Repeatable
-  readonly subject: unknown
+  readonly repeatable: (subject: S) => Idempotency.Repeatable
   /** Spends the wait before the next attempt, and lets go of what the lost one holds before it ends. */
   readonly spend: (lost: Exit.Exit<A, E>, delay: Millis) => Effect.Effect<void>
 }
@@ -147,13 +147,17 @@ export interface Plan<in A, in E, out R> {
 export const plan = <A, E, R>(
   classifier: Classifier.Classifier<A, E>,
   options: Options<A, E, R>
-): Plan<A, E, R> => ({
-  classifier: options.classifier ?? classifier,
+): Plan<A, E, R> => {
   // Without a schedule R is never: nothing but `options.schedule` mentions it.
-  schedule: options.schedule ?? RetrySchedule.standard as RetrySchedule.RetrySchedule<R>,
-  maxAttempts: integerIn("Retry", "maxAttempts", options.maxAttempts ?? (options.schedule === undefined ? 3 : 10), { min: 1 }),
-  name: options.name ?? "retry"
-})
+  const schedule = options.schedule ?? RetrySchedule.standard as RetrySchedule.RetrySchedule<R>
+  const maxAttempts = options.maxAttempts ?? (options.schedule === undefined ? 3 : 10)
+  return {
+    classifier: options.classifier ?? classifier,
+    schedule,
+    maxAttempts: integerIn("Retry", "maxAttempts", maxAttempts, { min: 1 }),
+    name: options.name ?? "retry"
+  }
+}
 
 /**
  * What to make of a call that is given up.
@@ -167,98 +171,154 @@ export type Ending<A, E, E2> = (
   attempts: ReadonlyArray<Attempt.Attempt>
 ) => Effect.Effect<A, E | E2>
 
-/** Where a call stands while an attempt is being made. `state` belongs to the schedule. */
-interface Progress {
-  readonly attempt: number
-  readonly startedAt: Millis
-  readonly attempts: ReadonlyArray<Attempt.Attempt>
-  readonly state: unknown
-}
-
 /**
  * The loop. Every retry of this library is this one.
  *
  * @since 0.1.0
  * @category building
  */
-export const run = <A, E, R, E2, R2>(
+export const run = <S, A, E, R, E2, R2>(
   plan: Plan<A, E, R2>,
-  work: Work<A, E, R>,
+  work: Work<S, A, E, R>,
+  subject: S,
   ending: Ending<A, E, E2>
 ): Effect.Effect<A, E | E2, R | R2> =>
   Effect.withFiberRuntime<A, E | E2, R | R2>((fiber) => {
-    const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     const listener = Observer.of(fiber)
-    return listener === Observer.none
-      ? loop(plan, work, ending, fiber, clock, undefined)
-      : Effect.suspend(() => {
-        const account = open(listener, clock, plan.name)
-        return Effect.onExit(
-          tell(account.started, () => loop(plan, work, ending, fiber, clock, account)),
-          account.ended
-        )
-      })
+    if (listener !== Observer.none) {
+      const account = open(listener, clockOf(fiber), plan.name)
+      const call = new Run(plan, work, subject, ending, fiber, account)
+      return Effect.onExit(tell(account.started, () => call.go()), account.ended)
+    }
+    if (isNested(fiber)) return new Run(plan, work, subject, ending, fiber, undefined).go()
+    // The first attempt of a call that nobody observes, which is most often the only one, is made without any of that.
+    const startedAt = clockOf(fiber).unsafeCurrentTimeMillis()
+    const settle = (exit: Exit.Exit<A, E>) => {
+      const outcome = Classifier.run(plan.classifier, exit, clockOf(fiber).unsafeCurrentTimeMillis())
+      return Outcome.isFailed(outcome)
+        ? new Run(plan, work, subject, ending, fiber, undefined, startedAt).lose(exit, outcome.failure)
+        : exit
+    }
+    return Effect.matchCauseEffect(work.attempt(subject), {
+      onFailure: (cause) => settle(Exit.failCause(cause)),
+      onSuccess: (value) => settle(Exit.succeed(value))
+    })
   })
 
-const loop = <A, E, R, E2, R2>(
-  plan: Plan<A, E, R2>,
-  work: Work<A, E, R>,
-  ending: Ending<A, E, E2>,
-  fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  clock: Clock.Clock,
-  account: Account | undefined
-): Effect.Effect<A, E | E2, R | R2> => {
-  const nested = Context.get(fiber.currentContext, CurrentAttempt) !== first
+// These are read on each call: the maps behind the contexts directly, because each step less is measured in the bench.
+const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
+  fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)
 
-  const go = (progress: Progress): Effect.Effect<A, E | E2, R | R2> => {
-    const { attempt } = progress
-    // The first attempt of a call that is itself made inside a resend must not be taken for that resend.
-    const attempted = attempt > 1 || nested
-      ? Effect.provideService(work.attempt, CurrentAttempt, { number: attempt, subject: work.subject })
-      : work.attempt
-    const settle = (exit: Exit.Exit<A, E>) => {
-      const outcome = Classifier.run(plan.classifier, exit, clock.unsafeCurrentTimeMillis())
-      return tell(account?.attemptEnded(attempt, outcome), () =>
-        Outcome.isFailed(outcome) ? lost(progress, exit, outcome.failure) : exit)
-    }
-    return tell(account?.attemptStarted(attempt), () =>
-      Effect.matchCauseEffect(attempted, {
-        onFailure: (cause) => settle(Exit.failCause(cause)),
-        onSuccess: (value) => settle(Exit.succeed(value))
-      }))
+/** Whether this call is made inside an attempt of another: its first attempt must not be taken for a resend of that one. */
+const isNested = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
+
+/** One call, which one fiber runs. */
+class Run<S, A, E, R, E2, R2> {
+  private readonly plan: Plan<A, E, R2>
+  private readonly work: Work<S, A, E, R>
+  private readonly subject: S
+  private readonly ending: Ending<A, E, E2>
+  private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  private readonly account: Account | undefined
+
+  private attempt = 1
+  private startedAt: Millis
+  private attempts: ReadonlyArray<Attempt.Attempt> = none
+  private state: unknown
+
+  constructor(
+    plan: Plan<A, E, R2>,
+    work: Work<S, A, E, R>,
+    subject: S,
+    ending: Ending<A, E, E2>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    account: Account | undefined,
+    startedAt: Millis = 0
+  ) {
+    this.startedAt = startedAt
+    this.plan = plan
+    this.work = work
+    this.subject = subject
+    this.ending = ending
+    this.fiber = fiber
+    this.account = account
+    this.state = plan.schedule.initial
   }
 
-  const lost = (progress: Progress, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> => {
-    const now = clock.unsafeCurrentTimeMillis()
-    const { attempt, startedAt } = progress
-    const attempts = [...progress.attempts, { number: attempt, startedAt, endedAt: now, failure }]
-    const giveUp = (decision: Decision.GiveUp) =>
-      tell(account?.gaveUp(decision, failure), () => ending(exit, decision.because, attempts))
-    const situation: Decision.Situation = {
-      attempt,
-      maxAttempts: plan.maxAttempts,
-      earlier: progress.attempts.map((before) => before.failure),
-      request: work.request(),
-      deadline: Deadline.of(fiber)
-    }
-    const refusal = Decision.refuse(situation, failure)
-    if (Option.isSome(refusal)) return giveUp(refusal.value)
-    return Effect.flatMap(plan.schedule.step(now, failure, progress.state), ([state, output, answer]) => {
-      const proposal = RetrySchedule.proposal(output, answer, now)
-      const decision = Decision.settle(situation, failure, proposal, clock.unsafeCurrentTimeMillis())
-      if (decision._tag === "GiveUp") return giveUp(decision)
-      return tell(account?.waitStarted(attempt, decision, failure), () =>
-        Effect.flatMap(work.spend(exit, decision.delay), () =>
-          go({ attempt: attempt + 1, startedAt: clock.unsafeCurrentTimeMillis(), attempts, state })))
+  private get now(): Millis {
+    return clockOf(this.fiber).unsafeCurrentTimeMillis()
+  }
+
+  go(): Effect.Effect<A, E | E2, R | R2> {
+    return this.account === undefined
+      ? this.make()
+      : tell(this.account.attemptStarted(this.attempt), () => this.make())
+  }
+
+  private make(): Effect.Effect<A, E | E2, R | R2> {
+    this.startedAt = this.now
+    const made = this.work.attempt(this.subject)
+    const attempted = this.attempt > 1 || isNested(this.fiber)
+      ? Effect.provideService(made, CurrentAttempt, { number: this.attempt, subject: this.subject })
+      : made
+    return Effect.matchCauseEffect(attempted, {
+      onFailure: (cause) => this.settle(Exit.failCause(cause)),
+      onSuccess: (value) => this.settle(Exit.succeed(value))
     })
   }
 
-  return go({ attempt: 1, startedAt: clock.unsafeCurrentTimeMillis(), attempts: none, state: plan.schedule.initial })
+  private settle(exit: Exit.Exit<A, E>): Effect.Effect<A, E | E2, R | R2> {
+    const outcome = Classifier.run(this.plan.classifier, exit, this.now)
+    if (this.account === undefined) return Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit
+    return tell(this.account.attemptEnded(this.attempt, outcome), () =>
+      Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit)
+  }
+
+  lose(exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
+    const now = this.now
+    const situation: Decision.Situation = {
+      attempt: this.attempt,
+      maxAttempts: this.plan.maxAttempts,
+      earlier: this.attempts,
+      request: this.work.repeatable(this.subject),
+      deadline: Deadline.of(this.fiber)
+    }
+    this.attempts = [...this.attempts, { number: this.attempt, startedAt: this.startedAt, endedAt: now, failure }]
+    const refusal = Decision.refuse(situation, failure)
+    if (Option.isSome(refusal)) return this.giveUp(refusal.value, exit, failure)
+    return Effect.flatMap(this.plan.schedule.step(now, failure, this.state), ([state, output, answer]) => {
+      this.state = state
+      const proposal = RetrySchedule.proposal(output, answer, now)
+      const decision = Decision.settle(situation, failure, proposal, this.now)
+      return decision._tag === "GiveUp" ? this.giveUp(decision, exit, failure) : this.wait(decision, exit, failure)
+    })
+  }
+
+  private wait(
+    decision: Decision.Resend,
+    exit: Exit.Exit<A, E>,
+    failure: Failure.Failure
+  ): Effect.Effect<A, E | E2, R | R2> {
+    return tell(this.account?.waitStarted(this.attempt, decision, failure), () =>
+      Effect.flatMap(this.work.spend(exit, decision.delay), () => {
+        this.attempt += 1
+        return this.go()
+      }))
+  }
+
+  private giveUp(
+    decision: Decision.GiveUp,
+    exit: Exit.Exit<A, E>,
+    failure: Failure.Failure
+  ): Effect.Effect<A, E | E2, R | R2> {
+    return tell(this.account?.gaveUp(decision, failure), () => this.ending(exit, decision.because, this.attempts))
+  }
 }
 
 const none: ReadonlyArray<never> = []
 
-/** Goes on at once where nobody listens: the success path of a call without an observer is flat. */
+/** Goes on at once where there is nothing to tell: the success path of a call that nobody observes is flat. */
 const tell = <A, E, R>(told: Effect.Effect<void> | undefined, next: () => Effect.Effect<A, E, R>) =>
   told === undefined || told === Effect.void ? next() : Effect.flatMap(told, next)
 
@@ -332,12 +392,23 @@ export const failExhausted = <A, E>(
   return new RetriesExhausted({ because, attempts, ...(cause === undefined ? {} : { cause }) })
 }
 
-const workOf = <A, E, R>(attempt: Effect.Effect<A, E, R>): Work<A, E, R> => ({
-  attempt,
-  request: () => Idempotency.always,
-  subject: attempt,
-  spend: (_, delay) => Effect.sleep(Duration.millis(delay))
-})
+/**
+ * Spends a wait of `delay` ms. A wait of 0 sets no timer.
+ *
+ * @since 0.1.0
+ * @category building
+ */
+export const wait = (delay: Millis): Effect.Effect<void> =>
+  delay > 0 ? Effect.sleep(Duration.millis(delay)) : Effect.void
+
+const anyEffect: Work<Effect.Effect<never, never, never>, never, never, never> = {
+  attempt: (self) => self,
+  repeatable: () => Idempotency.always,
+  spend: (_, delay) => wait(delay)
+}
+
+/** An effect is its own subject, and its attempt is itself: what `anyEffect` does holds at every type. */
+const workOf = <A, E, R>() => anyEffect as unknown as Work<Effect.Effect<A, E, R>, A, E, R>
 
 /**
  * Runs an effect again while it fails in a way that can pass; at the end returns what the last attempt gave.
@@ -356,7 +427,7 @@ export const retry: {
   /** Runs an effect again while it fails in a way that can pass; at the end returns what the last attempt gave. */
   <A, E, R, R2 = never>(self: Effect.Effect<A, E, R>, options: Options<A, E, R2>): Effect.Effect<A, E, R | R2>
 } = dual(2, <A, E, R, R2>(self: Effect.Effect<A, E, R>, options: Options<A, E, R2>): Effect.Effect<A, E, R | R2> =>
-  run(plan(Classifier.errors, options), workOf(self), returnLast))
+  run(plan(Classifier.errors, options), workOf<A, E, R>(), self, returnLast))
 
 /**
  * Like `retry`, but fails with `RetriesExhausted` and every attempt where it gives up on a failure that could have passed.
@@ -377,5 +448,5 @@ export const retryOrFail: {
 } = dual(
   2,
   <A, E, R, R2>(self: Effect.Effect<A, E, R>, options: Options<A, E, R2>): Effect.Effect<A, E | RetriesExhausted, R | R2> =>
-    run(plan(Classifier.errors, options), workOf(self), failExhausted)
+    run(plan(Classifier.errors, options), workOf<A, E, R>(), self, failExhausted)
 )

@@ -107,15 +107,17 @@ const mapProposal = <In, R, S2>(
  * @since 0.1.0
  * @category constructors
  */
-export const fromBackoff = (backoff: Backoff.Backoff): Proposing<unknown> =>
-  Schedule.makeWithState(
-    { index: 0, previous: 0 },
-    (now, _input: unknown, { index, previous }) =>
-      Effect.map(Random.next, (draw) => {
-        const delay = Backoff.delay(backoff, { index, previous, draw })
-        return answer({ index: index + 1, previous: delay }, Decision.proceed(delay), now)
-      })
-  )
+export const fromBackoff = (backoff: Backoff.Backoff): Proposing<unknown> => {
+  const propose = (now: Millis, { index, previous }: { index: number; previous: Millis }, draw: number) => {
+    const delay = Backoff.delay(backoff, { index, previous, draw })
+    return answer({ index: index + 1, previous: delay }, Decision.proceed(delay), now)
+  }
+  const certain = backoff.jitter._tag === "None" && backoff.growth._tag !== "Decorrelated"
+  return Schedule.makeWithState({ index: 0, previous: 0 }, (now, _input: unknown, state) =>
+    certain
+      ? Effect.succeed(propose(now, state, 0))
+      : Effect.map(Random.next, (draw) => propose(now, state, draw)))
+}
 
 /**
  * Proposes nothing: whatever it is for is not sent again.

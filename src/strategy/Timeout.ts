@@ -5,14 +5,19 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type * as FiberRefs from "effect/FiberRefs"
 import type { LazyArg } from "effect/Function"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import type { Millis } from "../core/Backoff.ts"
 import { maxDelay } from "../core/Backoff.ts"
 import * as Failure from "../core/Failure.ts"
@@ -52,32 +57,28 @@ const schedulerOf = (clock: Clock.Clock): Option.Option<Clock.ClockScheduler> =>
     : Option.none()
 }
 
-/** The exit of a fiber, or `None` where `limit` ms pass first. */
-const exitWithin = <A, E>(child: Fiber.RuntimeFiber<A, E>, limit: Millis): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
-  Effect.clockWith((clock) => {
-    const duration = Duration.millis(limit)
-    const scheduler = schedulerOf(clock)
-    if (Option.isNone(scheduler)) {
-      return Effect.raceFirst(Effect.asSome(Fiber.await(child)), Effect.as(clock.sleep(duration), Option.none()))
-    }
-    return Effect.async<Option.Option<Exit.Exit<A, E>>>((resume) => {
-      const cancel = scheduler.value.unsafeSchedule(() => resume(Effect.succeedNone), duration)
-      child.addObserver((exit) => {
-        cancel()
-        resume(Effect.succeed(Option.some(exit)))
-      })
-      return Effect.sync(cancel)
-    })
-  })
+/**
+ * Calls `done` after `delay` ms, unless what it answers is called first.
+ *
+ * @since 0.1.0
+ * @category building
+ */
+export const timer = (clock: Clock.Clock, delay: Millis, done: () => void): () => void => {
+  const duration = Duration.millis(delay)
+  const scheduler = schedulerOf(clock)
+  if (Option.isSome(scheduler)) return scheduler.value.unsafeSchedule(done, duration)
+  const sleeping = Effect.runFork(Effect.zipRight(clock.sleep(duration), Effect.sync(done)))
+  return () => sleeping.unsafeInterruptAsFork(FiberId.none)
+}
 
 /**
- * Runs an effect, and interrupts it when `limit` ms have passed: the one timer of this library.
+ * Runs an effect, and interrupts it when `limit` ms have passed: the one time limit of this library.
  *
  * **Details**
  *
- * One forked fiber and one timer (`Effect.timeout` forks two and races them: three times the cost). The effect has been
- * interrupted, and its finalizers have run, when the timeout fails. Where it ends in the same tick as the timer, what it gave
- * is returned: a result that exists is not thrown away. A limit of 2^31 - 1 ms and more is no limit.
+ * One fiber and one timer, and neither where the effect ends without ever waiting (`Effect.timeout` forks two fibers and races
+ * them). The effect has been interrupted, and its finalizers have run, when the timeout fails. Where it ends in the same tick as
+ * the timer, what it gave is returned: a result that exists is not thrown away. A limit of 2^31 - 1 ms and more is no limit.
  *
  * @since 0.1.0
  * @category building
@@ -87,24 +88,60 @@ export const within = <A, E, R, E2>(
   limit: Millis,
   onTimeout: LazyArg<E2>
 ): Effect.Effect<A, E | E2, R> =>
-  limit >= maxDelay ? self : Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.fork(restore(self)), (child) =>
-      Effect.matchCauseEffect(restore(exitWithin(child, limit)), {
-        // Only the interruption of the caller ends up here, and this region cannot be interrupted: nothing is left running.
-        onFailure: (cause) => Effect.zipRight(Fiber.interrupt(child), Effect.failCause(cause)),
-        onSuccess: (exit): Effect.Effect<A, E | E2> =>
-          Option.isSome(exit)
-            ? adopt(child, exit.value)
-            : Effect.flatMap(Fiber.interrupt(child), (late): Effect.Effect<A, E | E2> =>
-              Exit.isFailure(late) && Cause.isInterruptedOnly(late.cause)
-                ? Effect.fail(onTimeout())
-                : adopt(child, late))
-      }))
+  limit >= maxDelay ? self : Effect.withFiberRuntime<A, E | E2, R>((parent, { runtimeFlags }) =>
+    // The region cannot be interrupted, so that whoever is interrupted while waiting still interrupts the child; the child runs
+    // with the flags that held outside.
+    Effect.uninterruptible(Effect.suspend(() => {
+      const child = start(self, parent, runtimeFlags)
+      const done = child.fiber.unsafePoll()
+      if (done !== null) return adopt(child, done)
+      let late = false
+      const ended = Effect.async<Exit.Exit<A, E | E2>>((resume) => {
+        const cancel = timer(Context.get(parent.currentDefaultServices, Clock.Clock), limit, () => {
+          late = true
+          child.fiber.unsafeInterruptAsFork(parent.id())
+        })
+        child.fiber.addObserver((exit) => {
+          cancel()
+          const timedOut = late && Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+          resume(Effect.succeed(timedOut ? Exit.fail(onTimeout()) : exit))
+        })
+      })
+      return Effect.matchCauseEffect(RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(ended) : ended, {
+        // Only the interruption of the caller ends up here.
+        onFailure: (cause) => Effect.zipRight(Fiber.interrupt(child.fiber), Effect.failCause(cause)),
+        onSuccess: (exit) => adopt(child, exit)
+      })
+    }))
   )
 
+interface Child<A, E> {
+  readonly fiber: Fiber.RuntimeFiber<A, E>
+  readonly inherited: FiberRefs.FiberRefs
+}
+
+/** Starts a fiber as a child of another would be, except that it runs at once, and costs a third. */
+const start = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  parent: Fiber.RuntimeFiber<unknown, unknown>,
+  runtimeFlags: RuntimeFlags.RuntimeFlags
+): Child<A, E> => {
+  let inherited = parent.getFiberRefs()
+  const runtime = Runtime.make({
+    // The context of the running fiber has what its effects require: R is part of it.
+    context: parent.currentContext as Context.Context<R>,
+    fiberRefs: inherited,
+    runtimeFlags
+  })
+  const fiber = Runtime.runFork(runtime, self, {
+    updateRefs: (refs) => inherited = refs
+  })
+  return { fiber, inherited }
+}
+
 /** The exit of a child, with what it changed in the fiber's references, as if it had run in this fiber. */
-const adopt = <A, E>(child: Fiber.RuntimeFiber<A, E>, exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
-  Exit.isSuccess(exit) ? Effect.zipRight(child.inheritAll, exit) : exit
+const adopt = <A, E, E2>(child: Child<A, E>, exit: Exit.Exit<A, E2>): Effect.Effect<A, E2> =>
+  Exit.isFailure(exit) || child.fiber.getFiberRefs() === child.inherited ? exit : Effect.zipRight(child.fiber.inheritAll, exit)
 
 /**
  * Fails with `AttemptTimeout` when an effect takes longer than so long.

@@ -20,6 +20,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
 import { hasProperty } from "effect/Predicate"
@@ -52,41 +53,68 @@ const nanosNow = (fiber: Fiber.RuntimeFiber<unknown, unknown>): bigint =>
     : 0n
 
 /**
- * Marks a span with what came out, and ends it where it is not a success: `error.type` is the status, the code, or the tag.
+ * Writes on a span what came out, and ends it: `error.type` is the status, the code, or the tag.
  *
- * The span is ended with a small error of its own, because the platform's errors carry the whole URL, secrets included, in their
- * message. What is ended here stays ended; `useSpan` ends the rest: successes, defects, and interruption, which is no error.
+ * What is not a success ends the span with a small error of its own, because the platform's errors carry the whole URL, secrets
+ * included, in their message. Defects pass as they are, and interruption is no error.
  */
-const mark = (
+const end = (
   span: Tracer.Span,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   exit: Exit.Exit<Response, unknown>
 ): void => {
   if (Exit.isSuccess(exit)) span.attribute(Semconv.HTTP_RESPONSE_STATUS_CODE, exit.value.status)
   const outcome = Classifier.run(Classifier.http, exit, 0)
-  if (!Outcome.isFailed(outcome)) return
+  if (!Outcome.isFailed(outcome)) return span.end(nanosNow(fiber), exit)
   span.attribute(Semconv.ERROR_TYPE, Failure.label(outcome.failure))
-  if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) return
-  span.end(nanosNow(fiber), Exit.fail(new SpanError(outcome.failure)))
+  const died = Exit.isFailure(exit) && Cause.isDie(exit.cause)
+  span.end(nanosNow(fiber), died ? exit : Exit.fail(new SpanError(outcome.failure)))
 }
 
-const marked = <E, R>(
-  span: Tracer.Span,
+/** What changes in a fiber while a span is open. */
+interface Surroundings {
+  readonly context: Context.Context<never>
+  readonly disabledWhen?: Predicate<Request>
+}
+
+const enter = ({ context, disabledWhen }: Surroundings): Effect.Effect<void> =>
+  disabledWhen === undefined ? FiberRef.set(FiberRef.currentContext, context) : Effect.updateFiberRefs((fiberId, refs) =>
+    FiberRefs.updateManyAs(refs, {
+      entries: [
+        [FiberRef.currentContext, [[fiberId, context]]],
+        [HttpClient.currentTracerDisabledWhen, [[fiberId, disabledWhen]]]
+      ]
+    }))
+
+/**
+ * Runs an effect inside a new span, which is ended whatever comes out: a response, an error, a defect or an interruption.
+ *
+ * This is `useSpan`, `withParentSpan`, `provideService` and `locally` in one region: each of them by itself costs more than all of
+ * it, and they would make the two spans of a call dearer than the platform's one.
+ */
+const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  effect: Effect.Effect<Response, E, R>
+  name: string,
+  kind: Tracer.SpanKind,
+  outer: Surroundings,
+  open: (span: Tracer.Span) => readonly [inner: Surroundings, effect: Effect.Effect<Response, E, R>]
 ): Effect.Effect<Response, E, R> =>
-  Effect.matchCauseEffect(effect, {
-    onFailure: (cause) => {
-      const exit = Exit.failCause(cause)
-      mark(span, fiber, exit)
-      return exit
-    },
-    onSuccess: (response) => {
-      const exit = Exit.succeed(response)
-      mark(span, fiber, exit)
-      return exit
-    }
-  })
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
+      const [inner, effect] = open(span)
+      const leave = (exit: Exit.Exit<Response, E>) => {
+        end(span, fiber, exit)
+        return Effect.zipRight(enter(outer), exit)
+      }
+      return Effect.zipRight(
+        enter(inner),
+        Effect.matchCauseEffect(restore(effect), {
+          onFailure: (cause) => leave(Exit.failCause(cause)),
+          onSuccess: (response) => leave(Exit.succeed(response))
+        })
+      )
+    })
+  )
 
 const known = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"])
 
@@ -116,18 +144,19 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
   Effect.withFiberRuntime((fiber) => {
     const disabledWhen = fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled) || disabledWhen(request)) return handler(request)
-    const resends = resendCount(fiber, request)
-    const method = known.has(request.method) ? request.method : "HTTP"
-    return Effect.useSpan(method, { kind: "client", captureStackTrace: false }, (span) => {
-      span.attribute(Semconv.HTTP_REQUEST_METHOD, known.has(request.method) ? request.method : "_OTHER")
+    const context = fiber.currentContext
+    const standard = known.has(request.method)
+    return inSpan(fiber, standard ? request.method : "HTTP", "client", { context, disabledWhen }, (span) => {
+      span.attribute(Semconv.HTTP_REQUEST_METHOD, standard ? request.method : "_OTHER")
+      if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
+      const resends = resendCount(fiber, request)
       if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
       const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
-      return handler(sent).pipe(
-        Effect.locally(HttpClient.currentTracerDisabledWhen, insteadOf(span, sent, propagates, disabledWhen)),
-        Effect.withParentSpan(span),
-        (attempt) => marked(span, fiber, attempt)
-      )
+      return [{
+        context: Context.add(context, Tracer.ParentSpan, span),
+        disabledWhen: insteadOf(span, sent, propagates, disabledWhen)
+      }, handler(sent)]
     })
   })
 
@@ -172,23 +201,16 @@ const resendCount = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Reque
  * @category middleware
  */
 export const callSpan = (name: string): Middleware.Middleware => (handler) => (request) =>
-  Effect.withFiberRuntime<Response, ErrorOf<typeof handler>, RequirementOf<typeof handler>>((fiber) => {
+  Effect.withFiberRuntime((fiber) => {
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled)) return handler(request)
-    const outer = Observer.of(fiber)
-    return Effect.useSpan(name, { captureStackTrace: false }, (span) =>
-      marked(
-        span,
-        fiber,
-        Effect.mapInputContext(handler(request), (context: Context.Context<RequirementOf<typeof handler>>) =>
-          context.pipe(
-            Context.add(Tracer.ParentSpan, span),
-            Context.add(Observer.Observer, Observer.both(outer, writer(span, fiber)))
-          ) as Context.Context<RequirementOf<typeof handler>>)
-      ))
+    const context = fiber.currentContext
+    return inSpan(fiber, name, "internal", { context }, (span) => {
+      const services = new Map(context.unsafeMap)
+      services.set(Tracer.ParentSpan.key, span)
+      services.set(Observer.Observer.key, Observer.both(Observer.of(fiber), writer(span, fiber)))
+      return [{ context: Context.unsafeMake(services) }, handler(request)]
+    })
   })
-
-type ErrorOf<H> = H extends Middleware.Handler<infer E, infer _R> ? E : never
-type RequirementOf<H> = H extends Middleware.Handler<infer _E, infer R> ? R : never
 
 /** Writes the events of a call on its span. Of the calls made meanwhile only one that no other contains is its own. */
 const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>): Observer.Listener => {
