@@ -46,8 +46,8 @@ import type { Call, Event } from "../core/Event.ts"
  */
 export interface Listener {
   /**
-   * Called at each event, in order; the effect it answers with is waited for: keep it short. It cannot fail; a defect of it is
-   * logged at debug level and changes nothing for the call.
+   * Called at each event, in order; the effect it answers with is waited for: keep it short. It cannot fail; a defect of it, or
+   * an interruption of its own, is logged at debug level and changes nothing for the call.
    */
   readonly on: (event: Event) => Effect.Effect<void>
 }
@@ -154,10 +154,11 @@ export const emit = (listener: Listener, event: Event): Effect.Effect<void> => {
   } catch (defect) {
     return died(defect)
   }
-  return told === Effect.void ? told : Effect.catchAllDefect(told, died)
+  // Whoever interrupts the call is not stopped here: a fiber that is being interrupted runs no handler.
+  return told === Effect.void ? told : Effect.catchAllCause(told, died)
 }
 
-const died = (defect: unknown): Effect.Effect<void> => Effect.logDebug("effect-resilience: a listener died", defect)
+const died = (cause: unknown): Effect.Effect<void> => Effect.logDebug("effect-resilience: a listener died", cause)
 
 let calls = 0
 
