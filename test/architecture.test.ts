@@ -7,7 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync 
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import ts from "typescript"
-import { beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
 const root = path.resolve(import.meta.dirname, "..")
 const read = (file: string) => readFileSync(path.join(root, file), "utf8")
@@ -133,7 +133,7 @@ describe("src/index.ts", () => {
 })
 
 describe("the package", () => {
-  const folder = path.join(root, "test/.cache/package")
+  const folder = path.join(root, `test/.cache/package-${process.pid}`)
   const require = createRequire(path.join(folder, "package.json"))
 
   const doors = edges.filter((edge) => sources.includes(`${edge}/index.ts`))
@@ -144,7 +144,6 @@ describe("the package", () => {
   ]
 
   beforeAll(() => {
-    rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     copyFileSync(path.join(root, "package.json"), path.join(folder, "package.json"))
     execFileSync(
@@ -153,6 +152,8 @@ describe("the package", () => {
       { cwd: root }
     )
   })
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it("gives every module a subpath, with its types", () => {
     for (const specifier of specifiers) {

@@ -1,8 +1,9 @@
 /**
  * The checker of examples can fail: an example that is wrong in any of these ways does not pass.
  */
+import { rmSync } from "node:fs"
 import * as path from "node:path"
-import { describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it } from "vitest"
 import { check } from "./check.ts"
 import { fromMarkdown, fromSource, nameOf } from "./collect.ts"
 import { rewrite } from "./rewrite.ts"
@@ -45,7 +46,10 @@ describe("check", async () => {
   const examples = cases.flatMap(([, code, , words], index) =>
     fromMarkdown(`case-${index}.md`, `${fence}ts ${words ?? ""}\n${code}\n${fence}`)
   )
-  const checked = await check(path.join(import.meta.dirname, "../../.cache/examples-of-the-checker"), examples)
+  const folder = path.resolve(import.meta.dirname, `../../.cache/checker-${process.pid}`)
+  const checked = await check(folder, examples)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it("answers for each example", () => {
     expect(checked.map(({ example }) => nameOf(example))).toEqual(cases.map((_, index) => `case-${index}.md:2`))
