@@ -39,7 +39,25 @@ const cases: ReadonlyArray<readonly [name: string, code: string, failure: RegExp
   ["a rejection that nobody handles", "1 // => 1\nvoid Promise.reject(new Error(\"lost\"))", /unhandled rejection: Error: lost/],
   ["the end of the process", "1 // => 1\nprocess.exit(0)", /the process ended with code 0/],
   ["a loop without end", "1 // => 1\nfor (;;) {}", /it took more than 5000 ms/],
-  ["the network", "await fetch(\"http://192.0.2.1/\")\n1 // => 1", /fetch failed|offline/]
+  [
+    "the network, by a socket",
+    "import { connect } from \"node:net\"\nconnect(80, \"192.0.2.1\")\n1 // => 1",
+    /an example is offline: no connection to 192\.0\.2\.1/
+  ],
+  [
+    "the network, by fetch",
+    "const lost = await fetch(\"http://192.0.2.1/\").catch((error) => error.cause.message)\nlost // => \"\"",
+    /an example is offline: no connection to 192\.0\.2\.1/
+  ],
+  [
+    "this machine, which is allowed",
+    "import { createServer } from \"node:http\"\nimport type { AddressInfo } from \"node:net\"\n" +
+    "const server = createServer((_, response) => response.end(\"hi\")).listen(0, \"127.0.0.1\")\n" +
+    "await new Promise((resolve) => server.once(\"listening\", resolve))\n" +
+    "const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`\n" +
+    "await (await fetch(url)).text() // => \"hi\"\nserver.closeAllConnections()\nserver.close()",
+    undefined
+  ]
 ]
 
 describe("check", async () => {
