@@ -20,10 +20,10 @@ export interface Attempt {
 }
 
 /**
- * One line for people: `#2 503 after 41ms`.
+ * One line for people: `#2 503 after 41ms`. A clock that was set back in between makes it 0 and not less.
  *
  * @since 0.1.0
  * @category getters
  */
 export const describe = (self: Attempt): string =>
-  `#${self.number} ${Failure.label(self.failure)} after ${self.endedAt - self.startedAt}ms`
+  `#${self.number} ${Failure.label(self.failure)} after ${Math.max(0, self.endedAt - self.startedAt)}ms`
