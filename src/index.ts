@@ -12,16 +12,22 @@ export * as Decision from "./core/Decision.ts"
 export * as ErrorCode from "./core/ErrorCode.ts"
 export * as Event from "./core/Event.ts"
 export * as Failure from "./core/Failure.ts"
+export * as Growth from "./core/Growth.ts"
+export * as HttpDate from "./core/HttpDate.ts"
 export * as Idempotency from "./core/Idempotency.ts"
 export * as InvalidOption from "./core/InvalidOption.ts"
+export * as Millis from "./core/Millis.ts"
 export * as Outcome from "./core/Outcome.ts"
 export * as Replay from "./core/Replay.ts"
 export * as RetryAfter from "./core/RetryAfter.ts"
 export * as Semconv from "./core/Semconv.ts"
 
 // strategy: over any Effect. Where http has a module of the same name, that one is exported, and has this one's exports too.
+export * as Account from "./strategy/Account.ts"
+export * as CurrentAttempt from "./strategy/CurrentAttempt.ts"
 export * as Observer from "./strategy/Observer.ts"
 export * as RetrySchedule from "./strategy/RetrySchedule.ts"
+export * as Surroundings from "./strategy/Surroundings.ts"
 
 // http: over HttpClient
 export * as Body from "./http/Body.ts"

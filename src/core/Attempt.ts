@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Millis } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
 import * as Failure from "./Failure.ts"
 
 /**

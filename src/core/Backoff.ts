@@ -25,45 +25,20 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Equal from "effect/Equal"
 import { dual } from "effect/Function"
 import * as Hash from "effect/Hash"
 import { type Inspectable, NodeInspectSymbol } from "effect/Inspectable"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
+import * as Growth from "./Growth.ts"
 import { durationMillis, integerIn, numberIn } from "./InvalidOption.ts"
+import { format, maxDelay, type Millis } from "./Millis.ts"
 
-/**
- * A length of time, or an instant since the epoch, in milliseconds.
- *
- * @since 0.1.0
- * @category models
- */
-export type Millis = number
-
-/**
- * The longest delay that a JavaScript timer can wait: 2^31 - 1 ms, almost 25 days. A longer one fires at once or never.
- *
- * @since 0.1.0
- * @category constants
- */
-export const maxDelay: Millis = 2_147_483_647
+export { maxDelay, type Millis } from "./Millis.ts"
 
 const TypeId: unique symbol = Symbol.for("effect-resilience/Backoff")
-
-/**
- * How delays grow from one resend to the next, before jitter and cap.
- *
- * @since 0.1.0
- * @category models
- */
-export type Growth =
-  | { readonly _tag: "Constant"; readonly base: Millis }
-  | { readonly _tag: "Linear"; readonly base: Millis; readonly step: Millis }
-  | { readonly _tag: "Exponential"; readonly base: Millis; readonly factor: number }
-  | { readonly _tag: "Fibonacci"; readonly base: Millis }
-  | { readonly _tag: "Decorrelated"; readonly base: Millis; readonly factor: number }
 
 /**
  * How far a delay may be from what the growth says.
@@ -85,23 +60,10 @@ export type Jitter =
  */
 export interface Backoff extends Pipeable, Inspectable, Equal.Equal {
   readonly [TypeId]: typeof TypeId
-  readonly growth: Growth
+  readonly growth: Growth.Growth
   readonly jitter: Jitter
   /** No delay is longer. 1 to `maxDelay`. */
   readonly cap: Millis
-}
-
-/**
- * A place in the sequence of delays.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Step {
-  /** 0 for the delay before the first resend. Anything but a positive integer counts as 0. */
-  readonly index: number
-  /** The delay before this one; only `decorrelated` looks at it, and not at index 0. Absent or NaN counts as the base. */
-  readonly previous?: Millis | undefined
 }
 
 /**
@@ -137,7 +99,7 @@ const Prototype = {
   }
 }
 
-const make = (growth: Growth, jitter: Jitter = { _tag: "None" }, cap: Millis = maxDelay): Backoff =>
+const make = (growth: Growth.Growth, jitter: Jitter = { _tag: "None" }, cap: Millis = maxDelay): Backoff =>
   Object.assign(Object.create(Prototype), { growth, jitter, cap })
 
 /** A base that grows must be something to grow from, and a timer counts whole milliseconds. */
@@ -326,11 +288,11 @@ export const withoutJitter = (self: Backoff): Backoff => make(self.growth, { _ta
  * @category arithmetic
  */
 export const bounds: {
-  (step: Step): (self: Backoff) => Interval
+  (step: Growth.Step): (self: Backoff) => Interval
   /** Returns the interval in which the delay at a step lies. */
-  (self: Backoff, step: Step): Interval
-} = dual(2, ({ cap, growth, jitter }: Backoff, step: Step): Interval => {
-  const atMost = Math.min(longest(growth, step), cap)
+  (self: Backoff, step: Growth.Step): Interval
+} = dual(2, ({ cap, growth, jitter }: Backoff, step: Growth.Step): Interval => {
+  const atMost = Math.min(Growth.longest(growth, step), cap)
   const atLeast = growth._tag === "Decorrelated" ? Math.min(growth.base, cap) : atMost
   switch (jitter._tag) {
     case "None":
@@ -343,28 +305,6 @@ export const bounds: {
       return { atLeast: atLeast * (1 - jitter.ratio), atMost: Math.min(atMost * (1 + jitter.ratio), cap) }
   }
 })
-
-/** What the growth says, and at its longest if it says an interval; possibly infinite, never NaN. */
-const longest = (growth: Growth, { index: given, previous }: Step): Millis => {
-  const index = Number.isInteger(given) && given > 0 ? given : 0
-  switch (growth._tag) {
-    case "Constant":
-      return growth.base
-    case "Linear":
-      return growth.base + growth.step * index
-    case "Exponential":
-      return growth.base * growth.factor ** index
-    case "Fibonacci": {
-      let [current, next] = [growth.base, growth.base]
-      for (let i = 0; i < index && current < maxDelay; i++) [current, next] = [next, current + next]
-      return current
-    }
-    case "Decorrelated": {
-      const before = index === 0 || previous === undefined || Number.isNaN(previous) ? growth.base : previous
-      return Math.max(growth.base, growth.factor * before)
-    }
-  }
-}
 
 /**
  * Returns the delay at a step: the point of its interval that the draw picks, in whole milliseconds.
@@ -388,10 +328,10 @@ const longest = (growth: Growth, { index: given, previous }: Step): Millis => {
  * @category arithmetic
  */
 export const delay: {
-  (step: Step & { readonly draw: number }): (self: Backoff) => Millis
+  (step: Growth.Step & { readonly draw: number }): (self: Backoff) => Millis
   /** Returns the delay at a step: the point of its interval that the draw picks, in whole milliseconds. */
-  (self: Backoff, step: Step & { readonly draw: number }): Millis
-} = dual(2, (self: Backoff, step: Step & { readonly draw: number }): Millis => {
+  (self: Backoff, step: Growth.Step & { readonly draw: number }): Millis
+} = dual(2, (self: Backoff, step: Growth.Step & { readonly draw: number }): Millis => {
   const { atLeast, atMost } = bounds(self, step)
   const draw = Number.isNaN(step.draw) ? 1 : Math.min(Math.max(step.draw, 0), 1)
   return Math.min(Math.round(atLeast + draw * (atMost - atLeast)), Math.floor(self.cap))
@@ -433,22 +373,8 @@ export const take: {
  * @category getters
  */
 export const describe = ({ cap, growth, jitter }: Backoff): string =>
-  [growthText(growth), jitterText(jitter), cap < maxDelay ? `at most ${format(cap)}` : ""]
+  [Growth.describe(growth), jitterText(jitter), cap < maxDelay ? `at most ${format(cap)}` : ""]
     .filter((part) => part !== "").join(", ")
-
-const growthText = (growth: Growth): string => {
-  const start = `${growth._tag.toLowerCase()} ${format(growth.base)}`
-  switch (growth._tag) {
-    case "Constant":
-    case "Fibonacci":
-      return start
-    case "Linear":
-      return `${start} +${format(growth.step)}`
-    case "Exponential":
-    case "Decorrelated":
-      return `${start} x${growth.factor}`
-  }
-}
 
 const jitterText = (jitter: Jitter): string => {
   switch (jitter._tag) {
@@ -464,4 +390,3 @@ const jitterText = (jitter: Jitter): string => {
   }
 }
 
-const format = (millis: Millis): string => millis === 0 ? "0ms" : Duration.format(Duration.millis(millis))

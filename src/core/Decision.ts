@@ -21,8 +21,8 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Millis } from "./Backoff.ts"
-import { maxDelay } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
+import { maxDelay } from "./Millis.ts"
 import * as Failure from "./Failure.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as Outcome from "./Outcome.ts"

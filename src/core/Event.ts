@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type * as Option from "effect/Option"
-import type { Millis } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
 import type * as Decision from "./Decision.ts"
 import type * as Failure from "./Failure.ts"
 import type * as Outcome from "./Outcome.ts"

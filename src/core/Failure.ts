@@ -8,13 +8,12 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Millis } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
 
 /**
  * The connection was never made, so the request was never sent: refused, no such host, unreachable, connect timeout.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface ConnectFailure {
   readonly _tag: "ConnectFailure"
@@ -26,8 +25,7 @@ export interface ConnectFailure {
 /**
  * The connection broke after the request may have been sent: reset, closed, cut in the middle of the body.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface ConnectionLost {
   readonly _tag: "ConnectionLost"
@@ -38,8 +36,7 @@ export interface ConnectionLost {
 /**
  * Our own limit on one attempt passed.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface AttemptTimedOut {
   readonly _tag: "AttemptTimedOut"
@@ -51,8 +48,7 @@ export interface AttemptTimedOut {
 /**
  * The other side is healthy and asks for fewer requests: 429, or 503 with Retry-After.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Throttled {
   readonly _tag: "Throttled"
@@ -63,8 +59,7 @@ export interface Throttled {
 /**
  * The other side cannot serve now and may soon: 408, 425, 502, 503, 504.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Unavailable {
   readonly _tag: "Unavailable"
@@ -75,8 +70,7 @@ export interface Unavailable {
 /**
  * The other side failed: 500 and the remaining 5xx. Only a 500 is worth another attempt.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface ServerFault {
   readonly _tag: "ServerFault"
@@ -87,8 +81,7 @@ export interface ServerFault {
 /**
  * The other side is healthy and says no: the 4xx that no other tag covers.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Refused {
   readonly _tag: "Refused"
@@ -98,8 +91,7 @@ export interface Refused {
 /**
  * The other side could not prove who it is: certificate, or TLS policy. Nothing was sent.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Untrusted {
   readonly _tag: "Untrusted"
@@ -109,8 +101,7 @@ export interface Untrusted {
 /**
  * The request or the response is not well formed and never will be: invalid URL, bad header, undecodable body.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Malformed {
   readonly _tag: "Malformed"
@@ -121,8 +112,7 @@ export interface Malformed {
 /**
  * A gRPC or Connect call ended with a status code.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface RpcFailure {
   readonly _tag: "RpcFailure"
@@ -135,8 +125,7 @@ export interface RpcFailure {
 /**
  * We refused to send: our own breaker, bulkhead, limiter or deadline. It says nothing about the other side.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Rejected {
   readonly _tag: "Rejected"
@@ -148,8 +137,7 @@ export interface Rejected {
 /**
  * A typed error that no classifier knows.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export interface Unknown {
   readonly _tag: "Unknown"
@@ -159,8 +147,7 @@ export interface Unknown {
 /**
  * What went wrong in one attempt.
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export type Failure =
   | ConnectFailure
@@ -176,26 +163,18 @@ export type Failure =
   | Rejected
   | Unknown
 
-/**
- * The name of a kind of failure.
- *
- * @since 0.1.0
- * @category models
- */
+/** The name of a kind of failure. @since 0.1.0 @category models */
 export type Tag = Failure["_tag"]
 
-/**
- * The failure of the given kind.
- *
- * @since 0.1.0
- * @category models
- */
+/** The failure of the given kind. @since 0.1.0 @category models */
 export type Of<K extends Tag> = Extract<Failure, { readonly _tag: K }>
 
 interface Hint {
   readonly status?: number | undefined
   readonly retryAfter?: Option.Option<Millis> | undefined
 }
+
+const known = ({ retryAfter = Option.none(), status }: Hint) => ({ status: Option.fromNullable(status), retryAfter })
 
 /** @since 0.1.0 @category constructors */
 export const connectFailure = (phase: ConnectFailure["phase"], code: string): ConnectFailure => ({
@@ -214,18 +193,10 @@ export const attemptTimedOut = (
 ): AttemptTimedOut => ({ _tag: "AttemptTimedOut", limit, phase })
 
 /** @since 0.1.0 @category constructors */
-export const throttled = ({ retryAfter = Option.none(), status }: Hint = {}): Throttled => ({
-  _tag: "Throttled",
-  status: Option.fromNullable(status),
-  retryAfter
-})
+export const throttled = (hint: Hint = {}): Throttled => ({ _tag: "Throttled", ...known(hint) })
 
 /** @since 0.1.0 @category constructors */
-export const unavailable = ({ retryAfter = Option.none(), status }: Hint = {}): Unavailable => ({
-  _tag: "Unavailable",
-  status: Option.fromNullable(status),
-  retryAfter
-})
+export const unavailable = (hint: Hint = {}): Unavailable => ({ _tag: "Unavailable", ...known(hint) })
 
 /** @since 0.1.0 @category constructors */
 export const serverFault = (status: number, retryAfter: Option.Option<Millis> = Option.none()): ServerFault => ({
@@ -267,8 +238,7 @@ export const unknown = (error: unknown): Unknown => ({ _tag: "Unknown", error })
  * - `maybe`: it may have been received and acted on
  * - `yes`: the other side answered
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export type Sent = "never" | "maybe" | "yes"
 
@@ -279,8 +249,7 @@ export type Sent = "never" | "maybe" | "yes"
  * - `once`: one more attempt in this call, and no more after a second failure of this kind (425 Too Early, RFC 8470)
  * - `no`: terminal
  *
- * @since 0.1.0
- * @category models
+ * @since 0.1.0 @category models
  */
 export type Resend = "always" | "once" | "no"
 

@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Millis } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
 
 const weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

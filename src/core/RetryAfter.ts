@@ -17,8 +17,8 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Millis } from "./Backoff.ts"
-import { maxDelay } from "./Backoff.ts"
+import type { Millis } from "./Millis.ts"
+import { maxDelay } from "./Millis.ts"
 import * as HttpDate from "./HttpDate.ts"
 
 /**
@@ -108,37 +108,50 @@ export const parse = (value: string, now: Millis): Option.Option<Millis> =>
  * @category parsing
  */
 export const fromHeaders = (
-  headers: Readonly<Record<string, string | undefined>>,
+  headers: Headers,
   options: { readonly now: Millis; readonly status: number }
 ): Option.Option<Millis> => {
-  const header = (name: string): Option.Option<string> => {
-    // Only what the response itself holds, never a property of a polluted prototype.
-    const value: unknown = Object.hasOwn(headers, name) ? headers[name] : undefined
-    return typeof value === "string" ? Option.some(value) : Option.none()
+  for (const { name, read } of hints) {
+    const value = header(headers, name)
+    if (Option.isNone(value)) continue
+    const hint = read(value.value, headers, options)
+    if (Option.isSome(hint)) return hint
   }
+  return Option.none()
+}
 
-  const serverNow = Option.getOrElse(
-    Option.flatMap(header("date"), (date) => HttpDate.parse(trimmed(date), options.now)),
-    () => options.now
-  )
+type Headers = Readonly<Record<string, string | undefined>>
 
-  const isUsedUp = (quota: string): boolean =>
-    Option.match(Option.flatMap(header(`${quota}-remaining`), decimal), {
-      onNone: () => options.status === 429,
+/** A header that may say how long to wait, and how to read it. */
+interface Hint {
+  readonly name: string
+  readonly read: (value: string, headers: Headers, at: { readonly now: Millis; readonly status: number }) => Option.Option<Millis>
+}
+
+/** Only what the response itself holds, never a property of a polluted prototype. */
+const header = (headers: Headers, name: string): Option.Option<string> => {
+  const value: unknown = Object.hasOwn(headers, name) ? headers[name] : undefined
+  return typeof value === "string" ? Option.some(value) : Option.none()
+}
+
+const serverNow = (headers: Headers, now: Millis): Millis =>
+  Option.getOrElse(Option.flatMap(header(headers, "date"), (date) => HttpDate.parse(trimmed(date), now)), () => now)
+
+const millis = (name: string, numeral: (value: string) => Option.Option<number>): Hint => ({
+  name,
+  read: (value) => Option.map(numeral(value), bounded)
+})
+
+const reset = (quota: string): Hint => ({
+  name: `${quota}-reset`,
+  read: (value, headers, { now, status }) =>
+    Option.match(Option.flatMap(header(headers, `${quota}-remaining`), decimal), {
+      onNone: () => status === 429,
       onSome: (remaining) => remaining === 0
     })
-
-  const hints: ReadonlyArray<() => Option.Option<Millis>> = [
-    () => Option.map(Option.flatMap(header("retry-after-ms"), decimal), bounded),
-    () => Option.map(Option.flatMap(header("x-ms-retry-after-ms"), decimal), bounded),
-    () => Option.flatMap(header("retry-after"), (value) => parse(value, serverNow)),
-    () => Option.map(Option.flatMap(header("x-amz-retry-after"), integer), bounded),
-    ...["ratelimit", "x-ratelimit", "x-rate-limit"].map((quota) => () =>
-      isUsedUp(quota) ? Option.flatMap(header(`${quota}-reset`), (value) => parseReset(value, serverNow)) : Option.none()
-    )
-  ]
-  return hints.reduce((found, hint) => Option.orElse(found, hint), Option.none<Millis>())
-}
+      ? parseReset(value, serverNow(headers, now))
+      : Option.none()
+})
 
 const parseReset = (value: string, now: Millis): Option.Option<Millis> =>
   Option.flatMap(integer(value), (reset) => {
@@ -171,3 +184,14 @@ const trimmed = (value: string): string => {
 }
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x09
+
+/** In the order in which they are believed: the first that can be read wins. */
+const hints: ReadonlyArray<Hint> = [
+  millis("retry-after-ms", decimal),
+  millis("x-ms-retry-after-ms", decimal),
+  { name: "retry-after", read: (value, headers, { now }) => parse(value, serverNow(headers, now)) },
+  millis("x-amz-retry-after", integer),
+  reset("ratelimit"),
+  reset("x-ratelimit"),
+  reset("x-rate-limit")
+]

@@ -18,7 +18,7 @@ import type { LazyArg } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Millis } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Release from "./Release.ts"
 

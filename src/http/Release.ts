@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
-import type { Millis } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
 import * as Retry from "../strategy/Retry.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 

@@ -6,7 +6,7 @@
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { maxDelay } from "../core/Backoff.ts"
+import { maxDelay } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Body from "./Body.ts"
 import type * as Middleware from "./Middleware.ts"

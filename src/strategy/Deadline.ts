@@ -25,9 +25,10 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import type { Millis } from "../core/Backoff.ts"
-import { maxDelay } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
+import { maxDelay } from "../core/Millis.ts"
 import * as Failure from "../core/Failure.ts"
+import * as Surroundings from "./Surroundings.ts"
 import * as Timeout from "./Timeout.ts"
 
 /**
@@ -105,7 +106,7 @@ export const until = <A, E, R>(
     const exceeded = () => new DeadlineExceeded({ deadline, limit })
     return left <= 0
       ? Effect.fail(exceeded())
-      : Timeout.within(Effect.provideService(self, Deadline, Option.some(deadline)), left, exceeded)
+      : Timeout.within(Surroundings.provide(self, Deadline, Option.some(deadline)), left, exceeded)
   })
 
 /**

@@ -27,26 +27,31 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
 import * as Attempt from "../core/Attempt.ts"
-import type { Millis } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
 import * as Classifier from "../core/Classifier.ts"
 import * as Decision from "../core/Decision.ts"
-import type { Call, End, Event } from "../core/Event.ts"
 import * as Failure from "../core/Failure.ts"
 import * as Idempotency from "../core/Idempotency.ts"
 import { integerIn } from "../core/InvalidOption.ts"
 import * as Outcome from "../core/Outcome.ts"
+import * as Account from "./Account.ts"
+import { CurrentAttempt } from "./CurrentAttempt.ts"
 import * as Deadline from "./Deadline.ts"
 import * as Observer from "./Observer.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
+import * as Surroundings from "./Surroundings.ts"
+
+export { CurrentAttempt, type Position } from "./CurrentAttempt.ts"
 
 /**
  * How to retry.
@@ -86,29 +91,9 @@ export class RetriesExhausted extends Data.TaggedError("RetriesExhausted")<{
 
   /** The failure of the last attempt: what an outer classifier sees. */
   get [Failure.key](): Failure.Failure {
-    return this.attempts[this.attempts.length - 1]!.failure
+    return this.attempts.at(-1)?.failure ?? Failure.unknown(this)
   }
 }
-
-/**
- * Where the current fiber stands in a retry: which attempt it makes, and of what. Spans and headers are written from it.
- *
- * @since 0.1.0
- * @category references
- */
-export class CurrentAttempt extends Context.Reference<CurrentAttempt>()("effect-resilience/CurrentAttempt", {
-  defaultValue: (): Position => first
-}) {}
-
-/** @since 0.1.0 @category models */
-export interface Position {
-  /** Counted from 1. */
-  readonly number: number
-  /** What is attempted, by identity: a call made on the way (for a token, say) is not an attempt of it. */
-  readonly subject: unknown
-}
-
-const first: Position = { number: 1, subject: undefined }
 
 /**
  * What the loop has to know of the things it repeats. `http/Retry` and `retry` are the two that there are.
@@ -186,9 +171,12 @@ export const run = <S, A, E, R, E2, R2>(
   Effect.withFiberRuntime<A, E | E2, R | R2>((fiber) => {
     const listener = Observer.of(fiber)
     if (listener !== Observer.none) {
-      const account = open(listener, clockOf(fiber), plan.name)
-      const call = new Run(plan, work, subject, ending, fiber, account)
-      return Effect.onExit(tell(account.started, () => call.go()), account.ended)
+      // What is begun is ended: from the first event on, the region cannot be interrupted, and nothing is done outside an effect.
+      return Effect.uninterruptibleMask((restore) => {
+        const account = Account.open(listener, clockOf(fiber), plan.name)
+        const call = Effect.suspend(() => new Run(plan, work, subject, ending, fiber, account).go())
+        return Account.tell(account.started, () => Effect.onExit(restore(call), account.ended))
+      })
     }
     if (isNested(fiber)) return new Run(plan, work, subject, ending, fiber, undefined).go()
     // The first attempt of a call that nobody observes, which is most often the only one, is made without any of that.
@@ -213,6 +201,8 @@ const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
 const isNested = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
   fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
 
+const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => fiber.getFiberRef(FiberRef.currentTracerEnabled)
+
 /** One call, which one fiber runs. */
 class Run<S, A, E, R, E2, R2> {
   private readonly plan: Plan<A, E, R2>
@@ -220,11 +210,11 @@ class Run<S, A, E, R, E2, R2> {
   private readonly subject: S
   private readonly ending: Ending<A, E, E2>
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
-  private readonly account: Account | undefined
+  private readonly account: Account.Account | undefined
 
   private attempt = 1
   private startedAt: Millis
-  private attempts: ReadonlyArray<Attempt.Attempt> = none
+  private readonly attempts: Array<Attempt.Attempt> = []
   private state: unknown
 
   constructor(
@@ -233,7 +223,7 @@ class Run<S, A, E, R, E2, R2> {
     subject: S,
     ending: Ending<A, E, E2>,
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    account: Account | undefined,
+    account: Account.Account | undefined,
     startedAt: Millis = 0
   ) {
     this.startedAt = startedAt
@@ -253,14 +243,14 @@ class Run<S, A, E, R, E2, R2> {
   go(): Effect.Effect<A, E | E2, R | R2> {
     return this.account === undefined
       ? this.make()
-      : tell(this.account.attemptStarted(this.attempt), () => this.make())
+      : Account.tell(this.account.attemptStarted(this.attempt), () => this.make())
   }
 
   private make(): Effect.Effect<A, E | E2, R | R2> {
     this.startedAt = this.now
     const made = this.work.attempt(this.subject)
-    const attempted = this.attempt > 1 || isNested(this.fiber)
-      ? Effect.provideService(made, CurrentAttempt, { number: this.attempt, subject: this.subject })
+    const attempted = isNested(this.fiber) || this.attempt > 1 && isTraced(this.fiber)
+      ? Surroundings.provide(made, CurrentAttempt, { number: this.attempt, subject: this.subject })
       : made
     return Effect.matchCauseEffect(attempted, {
       onFailure: (cause) => this.settle(Exit.failCause(cause)),
@@ -271,7 +261,7 @@ class Run<S, A, E, R, E2, R2> {
   private settle(exit: Exit.Exit<A, E>): Effect.Effect<A, E | E2, R | R2> {
     const outcome = Classifier.run(this.plan.classifier, exit, this.now)
     if (this.account === undefined) return Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit
-    return tell(this.account.attemptEnded(this.attempt, outcome), () =>
+    return Account.tell(this.account.attemptEnded(this.attempt, outcome), () =>
       Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit)
   }
 
@@ -284,8 +274,9 @@ class Run<S, A, E, R, E2, R2> {
       request: this.work.repeatable(this.subject),
       deadline: Deadline.of(this.fiber)
     }
-    this.attempts = [...this.attempts, { number: this.attempt, startedAt: this.startedAt, endedAt: now, failure }]
-    const refusal = Decision.refuse(situation, failure)
+    const refusal = isFinal(exit) ? Option.some(Decision.giveUp("Terminal")) : Decision.refuse(situation, failure)
+    // Appended in place: a copy for each attempt makes the time of many attempts quadratic.
+    this.attempts.push({ number: this.attempt, startedAt: this.startedAt, endedAt: now, failure })
     if (Option.isSome(refusal)) return this.giveUp(refusal.value, exit, failure)
     return Effect.flatMap(this.plan.schedule.step(now, failure, this.state), ([state, output, answer]) => {
       this.state = state
@@ -295,78 +286,31 @@ class Run<S, A, E, R, E2, R2> {
     })
   }
 
-  private wait(
-    decision: Decision.Resend,
-    exit: Exit.Exit<A, E>,
-    failure: Failure.Failure
-  ): Effect.Effect<A, E | E2, R | R2> {
-    return tell(this.account?.waitStarted(this.attempt, decision, failure), () =>
+  private wait(decision: Decision.Resend, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
+    return Account.tell(this.account?.waitStarted(this.attempt, decision, failure), () =>
       Effect.flatMap(this.work.spend(exit, decision.delay), () => {
         this.attempt += 1
         return this.go()
       }))
   }
 
-  private giveUp(
-    decision: Decision.GiveUp,
-    exit: Exit.Exit<A, E>,
-    failure: Failure.Failure
-  ): Effect.Effect<A, E | E2, R | R2> {
-    return tell(this.account?.gaveUp(decision, failure), () => this.ending(exit, decision.because, this.attempts))
+  private giveUp(decision: Decision.GiveUp, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
+    return Account.tell(this.account?.gaveUp(decision, failure), () => this.ending(exit, decision.because, this.attempts))
   }
 }
 
-const none: ReadonlyArray<never> = []
-
-/** Goes on at once where there is nothing to tell: the success path of a call that nobody observes is flat. */
-const tell = <A, E, R>(told: Effect.Effect<void> | undefined, next: () => Effect.Effect<A, E, R>) =>
-  told === undefined || told === Effect.void ? next() : Effect.flatMap(told, next)
-
-/** What is told of an observed call, and what must be known at its end. One fiber runs a call, so plain fields will do. */
-interface Account {
-  readonly started: Effect.Effect<void>
-  readonly attemptStarted: (attempt: number) => Effect.Effect<void>
-  readonly attemptEnded: (attempt: number, outcome: Outcome.Outcome) => Effect.Effect<void>
-  readonly waitStarted: (attempt: number, decision: Decision.Resend, failure: Failure.Failure) => Effect.Effect<void>
-  readonly gaveUp: (decision: Decision.GiveUp, failure: Failure.Failure) => Effect.Effect<void>
-  readonly ended: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+/**
+ * Whether nothing can follow, whatever a classifier says: defects and interruption are not retried, nor is what a retry inside this
+ * one has given up already (in its drop-in form too, where it is the cause of the platform's error).
+ */
+const isFinal = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  if (Exit.isSuccess(exit)) return false
+  const error = Cause.failureOption(exit.cause)
+  return Option.isNone(error) || Cause.isDie(exit.cause) || isExhausted(error.value) ||
+    hasProperty(error.value, "cause") && isExhausted(error.value.cause)
 }
 
-const open = (listener: Observer.Listener, clock: Clock.Clock, name: string): Account => {
-  const call = Observer.call(name)
-  let attempts = 0
-  let waited = 0
-  let end: Option.Option<End> = Option.none()
-  const emit = (event: (base: { readonly call: Call; readonly at: Millis }) => Event) =>
-    Observer.emit(listener, event({ call, at: clock.unsafeCurrentTimeMillis() }))
-  return {
-    started: emit((base) => ({ _tag: "CallStarted", ...base })),
-    attemptStarted: (attempt) => {
-      attempts = attempt
-      return emit((base) => ({ _tag: "AttemptStarted", ...base, attempt }))
-    },
-    attemptEnded: (attempt, outcome) => {
-      if (outcome._tag === "Success") end = Option.some({ _tag: "Succeeded" })
-      return emit((base) => ({ _tag: "AttemptEnded", ...base, attempt, outcome }))
-    },
-    waitStarted: (attempt, { because, delay }, failure) => {
-      waited += delay
-      return emit((base) => ({ _tag: "WaitStarted", ...base, attempt, delay, because, failure }))
-    },
-    gaveUp: ({ because, wait }, failure) => {
-      end = Option.some({ _tag: "GaveUp", because, failure, wait })
-      return Effect.void
-    },
-    ended: (exit) =>
-      emit((base) => ({ _tag: "CallEnded", ...base, attempts, waited, end: Option.getOrElse(end, () => endOf(exit)) }))
-  }
-}
-
-const endOf = (exit: Exit.Exit<unknown, unknown>): End => {
-  if (Exit.isSuccess(exit)) return { _tag: "Succeeded" }
-  if (Cause.isInterruptedOnly(exit.cause)) return { _tag: "Interrupted" }
-  return Cause.isDie(exit.cause) ? { _tag: "Died" } : { _tag: "Ignored" }
-}
+const isExhausted = (u: unknown): boolean => u instanceof RetriesExhausted
 
 /**
  * Returns the last exit as it came.

@@ -22,10 +22,10 @@ import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleInterval from "effect/ScheduleInterval"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
-import type { Millis } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
 import * as Backoff from "../core/Backoff.ts"
 import * as Decision from "../core/Decision.ts"
-import * as Failure from "../core/Failure.ts"
+import type * as Failure from "../core/Failure.ts"
 import { durationMillis, integerIn, numberIn } from "../core/InvalidOption.ts"
 
 /**

@@ -33,6 +33,7 @@ import * as Semconv from "../core/Semconv.ts"
 import type * as Middleware from "../http/Middleware.ts"
 import * as Observer from "../strategy/Observer.ts"
 import * as Retry from "../strategy/Retry.ts"
+import * as Surroundings from "../strategy/Surroundings.ts"
 import * as Redaction from "./Redaction.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -72,12 +73,12 @@ const end = (
 }
 
 /** What changes in a fiber while a span is open. */
-interface Surroundings {
+interface Changes {
   readonly context: Context.Context<never>
   readonly disabledWhen?: Predicate<Request>
 }
 
-const enter = ({ context, disabledWhen }: Surroundings): Effect.Effect<void> =>
+const enter = ({ context, disabledWhen }: Changes): Effect.Effect<void> =>
   disabledWhen === undefined ? FiberRef.set(FiberRef.currentContext, context) : Effect.updateFiberRefs((fiberId, refs) =>
     FiberRefs.updateManyAs(refs, {
       entries: [
@@ -89,30 +90,23 @@ const enter = ({ context, disabledWhen }: Surroundings): Effect.Effect<void> =>
 /**
  * Runs an effect inside a new span, which is ended whatever comes out: a response, an error, a defect or an interruption.
  *
- * This is `useSpan`, `withParentSpan`, `provideService` and `locally` in one region: each of them by itself costs more than all of
- * it, and they would make the two spans of a call dearer than the platform's one.
+ * This is `useSpan`, `withParentSpan`, `provideService` and `locally` in one region (see `Surroundings`): by themselves they would
+ * make the two spans of a call twice as dear as the platform's one.
  */
 const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   name: string,
   kind: Tracer.SpanKind,
-  outer: Surroundings,
-  open: (span: Tracer.Span) => readonly [inner: Surroundings, effect: Effect.Effect<Response, E, R>]
+  outer: Changes,
+  open: (span: Tracer.Span) => readonly [inner: Changes, effect: Effect.Effect<Response, E, R>]
 ): Effect.Effect<Response, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
       const [inner, effect] = open(span)
-      const leave = (exit: Exit.Exit<Response, E>) => {
+      return Surroundings.between(restore, enter(inner), effect, (exit) => {
         end(span, fiber, exit)
-        return Effect.zipRight(enter(outer), exit)
-      }
-      return Effect.zipRight(
-        enter(inner),
-        Effect.matchCauseEffect(restore(effect), {
-          onFailure: (cause) => leave(Exit.failCause(cause)),
-          onSuccess: (response) => leave(Exit.succeed(response))
-        })
-      )
+        return enter(outer)
+      })
     })
   )
 
@@ -154,7 +148,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
       const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
       return [{
-        context: Context.add(context, Tracer.ParentSpan, span),
+        context: Surroundings.replace(context, [Tracer.ParentSpan, span]),
         disabledWhen: insteadOf(span, sent, propagates, disabledWhen)
       }, handler(sent)]
     })
@@ -205,10 +199,10 @@ export const callSpan = (name: string): Middleware.Middleware => (handler) => (r
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled)) return handler(request)
     const context = fiber.currentContext
     return inSpan(fiber, name, "internal", { context }, (span) => {
-      const services = new Map(context.unsafeMap)
-      services.set(Tracer.ParentSpan.key, span)
-      services.set(Observer.Observer.key, Observer.both(Observer.of(fiber), writer(span, fiber)))
-      return [{ context: Context.unsafeMake(services) }, handler(request)]
+      const listener = Observer.both(Observer.of(fiber), writer(span, fiber))
+      return [{
+        context: Surroundings.replace(context, [Tracer.ParentSpan, span], [Observer.Observer, listener])
+      }, handler(request)]
     })
   })
 

@@ -8,7 +8,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import type * as Clock from "effect/Clock"
-import type { Millis } from "../core/Backoff.ts"
+import type { Millis } from "../core/Millis.ts"
 import * as Wire from "./Wire.ts"
 
 /**

@@ -1,0 +1,30 @@
+/**
+ * Time in the pure core: plain numbers of milliseconds.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+
+/**
+ * A length of time, or an instant since the epoch, in milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Millis = number
+
+/**
+ * The longest delay that a JavaScript timer can wait: 2^31 - 1 ms, almost 25 days. A longer one fires at once or never.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const maxDelay: Millis = 2_147_483_647
+
+/**
+ * Writes a time for people: `1s 500ms`, and `0ms` for none.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const format = (millis: Millis): string => millis === 0 ? "0ms" : Duration.format(Duration.millis(millis))

@@ -1,0 +1,81 @@
+/**
+ * The account of one call: turns what a loop does into events, and sees to it that exactly one `CallEnded` closes the call.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Decision from "../core/Decision.ts"
+import type { Call, End, Event } from "../core/Event.ts"
+import type * as Failure from "../core/Failure.ts"
+import type { Millis } from "../core/Millis.ts"
+import type * as Outcome from "../core/Outcome.ts"
+import * as Observer from "./Observer.ts"
+
+/**
+ * Goes on at once where there is nothing to tell: the success path of a call that nobody observes is flat.
+ *
+ * @since 0.1.0
+ * @category telling
+ */
+export const tell = <A, E, R>(told: Effect.Effect<void> | undefined, next: () => Effect.Effect<A, E, R>) =>
+  told === undefined || told === Effect.void ? next() : Effect.flatMap(told, next)
+
+/**
+ * What is told of a call that somebody observes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Account {
+  readonly started: Effect.Effect<void>
+  readonly attemptStarted: (attempt: number) => Effect.Effect<void>
+  readonly attemptEnded: (attempt: number, outcome: Outcome.Outcome) => Effect.Effect<void>
+  readonly waitStarted: (attempt: number, decision: Decision.Resend, failure: Failure.Failure) => Effect.Effect<void>
+  readonly gaveUp: (decision: Decision.GiveUp, failure: Failure.Failure) => Effect.Effect<void>
+  readonly ended: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+/**
+ * Opens the account of a call. It remembers what must be known at the end: one fiber runs a call, so plain variables will do.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const open = (listener: Observer.Listener, clock: Clock.Clock, name: string): Account => {
+  const call = Observer.call(name)
+  let attempts = 0
+  let waited = 0
+  let surrender: Option.Option<End> = Option.none()
+  const emit = (event: (base: { readonly call: Call; readonly at: Millis }) => Event) =>
+    Observer.emit(listener, event({ call, at: clock.unsafeCurrentTimeMillis() }))
+  return {
+    started: emit((base) => ({ _tag: "CallStarted", ...base })),
+    attemptStarted: (attempt) => {
+      attempts = attempt
+      return emit((base) => ({ _tag: "AttemptStarted", ...base, attempt }))
+    },
+    attemptEnded: (attempt, outcome) => emit((base) => ({ _tag: "AttemptEnded", ...base, attempt, outcome })),
+    waitStarted: (attempt, { because, delay }, failure) => {
+      waited += delay
+      return emit((base) => ({ _tag: "WaitStarted", ...base, attempt, delay, because, failure }))
+    },
+    gaveUp: ({ because, wait }, failure) => {
+      surrender = Option.some({ _tag: "GaveUp", because, failure, wait })
+      return Effect.void
+    },
+    ended: (exit) =>
+      emit((base) => ({ _tag: "CallEnded", ...base, attempts, waited, end: endOf(exit, surrender) }))
+  }
+}
+
+/** A call that gave up returns what it has, which may be a value; one that is interrupted while it does so was interrupted. */
+const endOf = (exit: Exit.Exit<unknown, unknown>, surrender: Option.Option<End>): End => {
+  if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) return { _tag: "Interrupted" }
+  if (Option.isSome(surrender)) return surrender.value
+  if (Exit.isSuccess(exit)) return { _tag: "Succeeded" }
+  return Cause.isDie(exit.cause) ? { _tag: "Died" } : { _tag: "Ignored" }
+}

@@ -1,0 +1,30 @@
+/**
+ * Which attempt is being made.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+
+/**
+ * Where the current fiber stands in a retry: which attempt it makes, and of what.
+ *
+ * **Gotchas**
+ *
+ * It is there for spans, and nobody pays for it without a tracer: where tracing is off it says that every attempt is the first.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class CurrentAttempt extends Context.Reference<CurrentAttempt>()("effect-resilience/CurrentAttempt", {
+  defaultValue: (): Position => first
+}) {}
+
+/** @since 0.1.0 @category models */
+export interface Position {
+  /** Counted from 1. */
+  readonly number: number
+  /** What is attempted, by identity: a call made on the way (for a token, say) is not an attempt of it. */
+  readonly subject: unknown
+}
+
+const first: Position = { number: 1, subject: undefined }
