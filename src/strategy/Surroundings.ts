@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 
 /**
@@ -20,41 +21,81 @@ import * as FiberRef from "effect/FiberRef"
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
- * Runs an effect between `enter` and `leave`. It must itself run in an uninterruptible region, whose `restore` it is given: then
- * `leave` runs whatever comes out of the effect, interruption included.
+ * One reference of a fiber, and what it holds meanwhile.
  *
  * @since 0.1.0
- * @category building
+ * @category models
  */
-export const between = <A, E, R>(
-  restore: Restore,
-  enter: Effect.Effect<void>,
-  effect: Effect.Effect<A, E, R>,
-  leave: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
-): Effect.Effect<A, E, R> => {
-  const after = (exit: Exit.Exit<A, E>) => Effect.zipRight(leave(exit), exit)
-  return Effect.zipRight(
-    enter,
-    Effect.matchCauseEffect(restore(effect), {
-      onFailure: (cause) => after(Exit.failCause(cause)),
-      onSuccess: (value) => after(Exit.succeed(value))
-    })
-  )
+export interface Change {
+  readonly ref: FiberRef.FiberRef<unknown>
+  readonly value: unknown
 }
 
 /**
- * The context of a fiber with some services replaced: one copy, however many there are.
+ * Says what a reference holds meanwhile.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const change = <A>(ref: FiberRef.FiberRef<A>, value: A): Change => ({
+  // Only ever written with the value beside it, and with what was read from it: both are of its type.
+  ref: ref as FiberRef.FiberRef<unknown>,
+  value
+})
+
+/**
+ * Says which services an effect has instead: the context of the fiber with these replaced, in one copy.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const services = (
+  context: Context.Context<never>,
+  ...replaced: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
+): Change => {
+  const map = new Map(context.unsafeMap)
+  for (const [tag, service] of replaced) map.set(tag.key, service)
+  return change(FiberRef.currentContext, Context.unsafeMake(map))
+}
+
+/** The type of a fiber shows how to read its references and not how to write them, which each of them can. */
+interface Writable {
+  readonly setFiberRef: (ref: FiberRef.FiberRef<unknown>, value: unknown) => void
+}
+
+const write = (fiber: Fiber.RuntimeFiber<unknown, unknown>, changes: ReadonlyArray<Change>): void => {
+  for (const { ref, value } of changes) (fiber as unknown as Writable).setFiberRef(ref, value)
+}
+
+/**
+ * Runs an effect with the references of its fiber changed, and tells `onExit` what came out of it, whatever that is.
+ *
+ * **Details**
+ *
+ * To be called by the fiber itself, in an uninterruptible region whose `restore` it is given, and the effect to be run at once:
+ * then nothing is left changed, and `onExit` is called, also where the effect is interrupted.
  *
  * @since 0.1.0
  * @category building
  */
-export const replace = (
-  context: Context.Context<never>,
-  ...services: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
-): Context.Context<never> => {
-  const map = new Map(context.unsafeMap)
-  for (const [tag, service] of services) map.set(tag.key, service)
-  return Context.unsafeMake(map)
+export const inside = <A, E, R>(
+  restore: Restore,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  changes: ReadonlyArray<Change>,
+  effect: Effect.Effect<A, E, R>,
+  onExit: (exit: Exit.Exit<A, E>) => void
+): Effect.Effect<A, E, R> => {
+  const outer = changes.map(({ ref }) => change(ref, fiber.getFiberRef(ref)))
+  const leave = (exit: Exit.Exit<A, E>) => {
+    onExit(exit)
+    write(fiber, outer)
+    return exit
+  }
+  write(fiber, changes)
+  return Effect.matchCauseEffect(restore(effect), {
+    onFailure: (cause) => leave(Exit.failCause(cause)),
+    onSuccess: (value) => leave(Exit.succeed(value))
+  })
 }
 
 /**
@@ -68,9 +109,10 @@ export const provide = <A, E, R, I, S>(
   tag: Context.Tag<I, S>,
   service: S
 ): Effect.Effect<A, E, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(FiberRef.get(FiberRef.currentContext), (outer) =>
-      between(restore, enter(replace(outer, [tag, service])), self, () => enter(outer)))
+  Effect.withFiberRuntime((fiber) =>
+    Effect.uninterruptibleMask((restore) =>
+      inside(restore, fiber, [services(fiber.currentContext, [tag, service])], self, ignore)
+    )
   )
 
-const enter = (context: Context.Context<never>): Effect.Effect<void> => FiberRef.set(FiberRef.currentContext, context)
+const ignore = () => {}

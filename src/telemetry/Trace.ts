@@ -20,7 +20,6 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
 import { hasProperty } from "effect/Predicate"
@@ -72,21 +71,6 @@ const end = (
   span.end(nanosNow(fiber), died ? exit : Exit.fail(new SpanError(outcome.failure)))
 }
 
-/** What changes in a fiber while a span is open. */
-interface Changes {
-  readonly context: Context.Context<never>
-  readonly disabledWhen?: Predicate<Request>
-}
-
-const enter = ({ context, disabledWhen }: Changes): Effect.Effect<void> =>
-  disabledWhen === undefined ? FiberRef.set(FiberRef.currentContext, context) : Effect.updateFiberRefs((fiberId, refs) =>
-    FiberRefs.updateManyAs(refs, {
-      entries: [
-        [FiberRef.currentContext, [[fiberId, context]]],
-        [HttpClient.currentTracerDisabledWhen, [[fiberId, disabledWhen]]]
-      ]
-    }))
-
 /**
  * Runs an effect inside a new span, which is ended whatever comes out: a response, an error, a defect or an interruption.
  *
@@ -97,16 +81,12 @@ const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   name: string,
   kind: Tracer.SpanKind,
-  outer: Changes,
-  open: (span: Tracer.Span) => readonly [inner: Changes, effect: Effect.Effect<Response, E, R>]
+  open: (span: Tracer.Span) => readonly [changes: ReadonlyArray<Surroundings.Change>, effect: Effect.Effect<Response, E, R>]
 ): Effect.Effect<Response, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
-      const [inner, effect] = open(span)
-      return Surroundings.between(restore, enter(inner), effect, (exit) => {
-        end(span, fiber, exit)
-        return enter(outer)
-      })
+      const [changes, effect] = open(span)
+      return Surroundings.inside(restore, fiber, changes, effect, (exit) => end(span, fiber, exit))
     })
   )
 
@@ -138,19 +118,18 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
   Effect.withFiberRuntime((fiber) => {
     const disabledWhen = fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled) || disabledWhen(request)) return handler(request)
-    const context = fiber.currentContext
     const standard = known.has(request.method)
-    return inSpan(fiber, standard ? request.method : "HTTP", "client", { context, disabledWhen }, (span) => {
+    return inSpan(fiber, standard ? request.method : "HTTP", "client", (span) => {
       span.attribute(Semconv.HTTP_REQUEST_METHOD, standard ? request.method : "_OTHER")
       if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
       const resends = resendCount(fiber, request)
       if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
       const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
-      return [{
-        context: Surroundings.replace(context, [Tracer.ParentSpan, span]),
-        disabledWhen: insteadOf(span, sent, propagates, disabledWhen)
-      }, handler(sent)]
+      return [[
+        Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span]),
+        Surroundings.change(HttpClient.currentTracerDisabledWhen, insteadOf(span, sent, propagates, disabledWhen))
+      ], handler(sent)]
     })
   })
 
@@ -197,12 +176,10 @@ const resendCount = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Reque
 export const callSpan = (name: string): Middleware.Middleware => (handler) => (request) =>
   Effect.withFiberRuntime((fiber) => {
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled)) return handler(request)
-    const context = fiber.currentContext
-    return inSpan(fiber, name, "internal", { context }, (span) => {
+    return inSpan(fiber, name, "internal", (span) => {
       const listener = Observer.both(Observer.of(fiber), writer(span, fiber))
-      return [{
-        context: Surroundings.replace(context, [Tracer.ParentSpan, span], [Observer.Observer, listener])
-      }, handler(request)]
+      const services = Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span], [Observer.Observer, listener])
+      return [[services], handler(request)]
     })
   })
 
