@@ -31,6 +31,7 @@ export * as Surroundings from "./strategy/Surroundings.ts"
 
 // http: over HttpClient
 export * as Body from "./http/Body.ts"
+export * as Buffered from "./http/Buffered.ts"
 export * as Deadline from "./http/Deadline.ts"
 export * as DropIn from "./http/DropIn.ts"
 export * as IdempotencyKey from "./http/IdempotencyKey.ts"

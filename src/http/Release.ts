@@ -36,11 +36,24 @@ export const grace: Millis = 50
 type Plan = "buffer" | "count" | "abort"
 
 const plan = (response: HttpClientResponse.HttpClientResponse): Plan => {
+  const length = declaredLength(response)
+  if (length <= drainLimit) return "buffer"
+  return Number.isFinite(length) ? "abort" : "count"
+}
+
+/**
+ * The length in bytes that a response declares for its body; infinity where it declares none.
+ *
+ * A response to HEAD, and one of status 204 or 304, has no body whatever its headers say (RFC 9112 section 6.3).
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const declaredLength = (response: HttpClientResponse.HttpClientResponse): number => {
   const { status } = response
-  if (response.request.method === "HEAD" || status === 204 || status === 304) return "buffer"
+  if (response.request.method === "HEAD" || status === 204 || status === 304) return 0
   const length = response.headers["content-length"]
-  if (length === undefined || !/^[0-9]+$/.test(length)) return "count"
-  return Number(length) <= drainLimit ? "buffer" : "abort"
+  return length !== undefined && /^[0-9]+$/.test(length) ? Number(length) : Infinity
 }
 
 /** Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. */

@@ -34,6 +34,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as Duration from "effect/Duration"
+import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
@@ -68,6 +69,15 @@ export const withAttemptSpan: Combinator = Middleware.applyTo(Trace.attemptSpan)
 export const withAttemptTimeout = (
   options: Timeout.Options | Duration.DurationInput
 ): Combinator<Timeout.AttemptTimeout> => Middleware.applyTo(Timeout.middleware(options))
+
+/**
+ * Reads the body as part of the attempt, so that the attempt's limit covers it and a truncated one can be sent again.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withBufferedBody = (options?: Buffered.Options): Combinator<HttpClientError.ResponseError> =>
+  Middleware.applyTo(Buffered.middleware(options))
 
 /**
  * Sends a request again while it fails in a way that can pass; at the end returns what the last attempt gave.

@@ -26,6 +26,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
 import * as DropIn from "../http/DropIn.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
@@ -43,7 +44,12 @@ import * as Trace from "../telemetry/Trace.ts"
 export interface Options<out R = never> {
   /** The name of the call's span, and of the call in events. Default: "http". */
   readonly name?: string | undefined
-  /** Default: 10 seconds, until the headers have arrived. */
+  /**
+   * Whether the body is read as part of the attempt, so that a truncated one can be sent again. Default: "none": it is handed over
+   * as a stream, and what breaks off after that is yours.
+   */
+  readonly bufferedBody?: Buffered.Options | "none" | undefined
+  /** Default: 10 seconds, until the headers have arrived, or the body has where it is buffered. */
   readonly attemptTimeout?: Timeout.Options | Duration.DurationInput | "none" | undefined
   /** Default: 3 attempts, `RetrySchedule.standard`. */
   readonly retry?: Omit<Retry.Options<R>, "name"> | "none" | undefined
@@ -69,14 +75,22 @@ export type Refusal = Timeout.AttemptTimeout | Deadline.DeadlineExceeded
  */
 export const middleware = <R = never>(
   options: Options<R> = {}
-): Middleware.Middleware<Refusal | HttpClientError.RequestError, R> => {
-  const { attemptTimeout = "10 seconds", deadline = "30 seconds", idempotencyKey = "none", name = "http", retry = {} } = options
+): Middleware.Middleware<Refusal | HttpClientError.HttpClientError, R> => {
+  const {
+    attemptTimeout = "10 seconds",
+    bufferedBody = "none",
+    deadline = "30 seconds",
+    idempotencyKey = "none",
+    name = "http",
+    retry = {}
+  } = options
   // A key under a name of your own makes a request idempotent too.
   const keyHeaders = idempotencyKey !== "none" && idempotencyKey.header !== undefined
     ? { keyHeaders: [idempotencyKey.header] }
     : {}
   return Middleware.stack(
     Trace.attemptSpan,
+    bufferedBody === "none" ? Middleware.identity : Buffered.middleware(bufferedBody),
     attemptTimeout === "none" ? Middleware.identity : Timeout.middleware(attemptTimeout),
     retry === "none" ? Middleware.identity : Retry.middleware({ ...keyHeaders, ...retry, name }),
     idempotencyKey === "none" ? Middleware.identity : IdempotencyKey.middleware(idempotencyKey),

@@ -1,0 +1,189 @@
+/**
+ * Reading the body as part of the attempt.
+ *
+ * A response is handed over when its headers have arrived, and a body that breaks off after that is past every retry. Read inside
+ * the attempt, it is the attempt's: its time limit covers it, a truncated one is `ConnectionLost`, and the retry may send again.
+ * The price is that the whole body is held in memory, and that nothing of it can be used before its end.
+ *
+ * @since 0.1.0
+ */
+import type * as Headers from "@effect/platform/Headers"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import type * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { integerIn } from "../core/InvalidOption.ts"
+import type * as Middleware from "./Middleware.ts"
+import * as Release from "./Release.ts"
+
+/**
+ * How much is read.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The longest body in bytes; a longer one fails. Default: 1 MiB. */
+  readonly atMost?: number | undefined
+}
+
+type Response = HttpClientResponse.HttpClientResponse
+
+/**
+ * Reads the body before the response is handed over. Stand inside the attempt timeout and the retry with it.
+ *
+ * **Details**
+ *
+ * A body longer than `atMost` fails with the platform's `ResponseError` of reason `Decode`, and is aborted. That is `Malformed`:
+ * it would be as long the next time.
+ *
+ * **Example** (A body that breaks off, and the attempt that makes up for it)
+ *
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Resilience } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const client = (yield* HttpClient.HttpClient).pipe(
+ *     Resilience.withBufferedBody(),
+ *     Resilience.withRetry({ schedule: Schedule.spaced("1 millis") })
+ *   )
+ *   const response = yield* client.get("http://users.test/1")
+ *   return yield* response.text
+ * }).pipe(Effect.provide(HttpScript.layer([
+ *   { status: 200, body: { chunks: ["hel"], ending: "cut" } },
+ *   { status: 200, body: "hello" }
+ * ])))
+ *
+ * await Effect.runPromise(program) // => "hello"
+ * ```
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const middleware = (options: Options = {}): Middleware.Middleware<HttpClientError.ResponseError> => {
+  const atMost = integerIn("Buffered", "atMost", options.atMost ?? 1024 * 1024, { min: 0 })
+  return (handler) => (request) =>
+    Effect.flatMap(handler(request), (response) =>
+      Effect.map(bytes(response, atMost), (body) => new BufferedResponse(response, body)))
+}
+
+const tooLong = (response: Response, atMost: number): HttpClientError.ResponseError =>
+  new HttpClientError.ResponseError({
+    request: response.request,
+    response,
+    reason: "Decode",
+    description: `the body is longer than ${atMost} bytes`
+  })
+
+const bytes = (response: Response, atMost: number): Effect.Effect<Uint8Array, HttpClientError.ResponseError> => {
+  const length = Release.declaredLength(response)
+  if (length <= atMost) return Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
+  if (Number.isFinite(length)) return Effect.zipRight(Release.abort(response), Effect.fail(tooLong(response, atMost)))
+  return Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    // Failing inside the stream ends it early, and ending it early aborts the response.
+    return Effect.map(
+      Stream.runForEach(response.stream, (chunk) => {
+        chunks.push(chunk)
+        size += chunk.length
+        return size > atMost ? Effect.fail(tooLong(response, atMost)) : Effect.void
+      }),
+      () => joined(chunks, size)
+    )
+  }).pipe(
+    // `fetch` gives a response without a body none to read.
+    Effect.catchIf((error) => error.reason === "EmptyBody", () => Effect.succeed(new Uint8Array()))
+  )
+}
+
+const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  const all = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return all
+}
+
+/** A response whose body has been read. */
+class BufferedResponse extends Inspectable.Class implements Response {
+  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
+  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+  private readonly original: Response
+  private readonly body: Uint8Array
+
+  constructor(original: Response, body: Uint8Array) {
+    super()
+    this.original = original
+    this.body = body
+  }
+
+  get request(): HttpClientRequest.HttpClientRequest {
+    return this.original.request
+  }
+
+  get status(): number {
+    return this.original.status
+  }
+
+  get headers(): Headers.Headers {
+    return this.original.headers
+  }
+
+  get cookies(): Response["cookies"] {
+    return this.original.cookies
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return this.original.remoteAddress
+  }
+
+  private decode<A>(f: () => A): Effect.Effect<A, HttpClientError.ResponseError> {
+    return Effect.try({
+      try: f,
+      catch: (cause) => new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
+    })
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
+    // A copy: what one reader does to it must not be seen by the next.
+    return Effect.sync(() => new Uint8Array(this.body).buffer)
+  }
+
+  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
+    return Effect.sync(() => new TextDecoder().decode(this.body))
+  }
+
+  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
+    return Effect.flatMap(this.text, (text) => this.decode((): unknown => text === "" ? null : JSON.parse(text)))
+  }
+
+  get urlParamsBody(): Response["urlParamsBody"] {
+    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
+  }
+
+  get formData(): Response["formData"] {
+    return Effect.flatMap(this.arrayBuffer, (body) => HttpClientResponse.fromWeb(this.request, web(body, this.headers)).formData)
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    return Stream.sync(() => new Uint8Array(this.body))
+  }
+
+  toJSON(): unknown {
+    return this.original.toJSON()
+  }
+}
+
+const web = (body: ArrayBuffer, headers: Headers.Headers): globalThis.Response =>
+  new globalThis.Response(body, { headers: { "content-type": headers["content-type"] ?? "" } })
