@@ -88,7 +88,7 @@ export const remaining: Effect.Effect<Option.Option<Millis>> = Effect.flatMap(De
  *
  * **Details**
  *
- * Nothing is begun when the instant has passed already. A timer is set only where this deadline is the earlier one: the
+ * Nothing is begun when the earlier instant has passed already. A timer is set only where this deadline is the earlier one: the
  * outer one has its own.
  *
  * @since 0.1.0
@@ -100,13 +100,14 @@ export const until = <A, E, R>(
   limit: Millis
 ): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.withFiberRuntime<A, E | DeadlineExceeded, R>((fiber) => {
-    const current = of(fiber)
-    if (Option.isSome(current) && current.value <= deadline) return self
-    const left = deadline - Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
-    const exceeded = () => new DeadlineExceeded({ deadline, limit })
-    return left <= 0
-      ? Effect.fail(exceeded())
-      : Timeout.within(Surroundings.provide(self, Deadline, Option.some(deadline)), left, exceeded)
+    const current = Option.getOrElse(of(fiber), () => Infinity)
+    const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+    const earlier = Math.min(current, deadline)
+    const exceeded = () => new DeadlineExceeded({ deadline: earlier, limit })
+    if (earlier <= now) return Effect.fail(exceeded())
+    return current <= deadline
+      ? self
+      : Timeout.within(Surroundings.provide(self, Deadline, Option.some(deadline)), deadline - now, exceeded)
   })
 
 /**

@@ -57,6 +57,8 @@ const schedulerOf = (clock: Clock.Clock): Option.Option<Clock.ClockScheduler> =>
     : Option.none()
 }
 
+const isTestClock = (clock: Clock.Clock): boolean => !("scheduler" in clock)
+
 /**
  * Calls `done` after `delay` ms, unless what it answers is called first.
  *
@@ -92,19 +94,30 @@ export const within = <A, E, R, E2>(
     // The region cannot be interrupted, so that whoever is interrupted while waiting still interrupts the child; the child runs
     // with the flags that held outside.
     Effect.uninterruptible(Effect.suspend(() => {
+      let late = false
+      let interrupt = () => {}
+      const clock = Context.get(parent.currentDefaultServices, Clock.Clock)
+      const set = () => timer(clock, limit, () => {
+        late = true
+        interrupt()
+      })
+      // Of those who are due at the same time a test clock wakes the last to have come first, and the effect shall win: there the
+      // limit comes before it.
+      const early = isTestClock(clock) ? set() : undefined
       const child = start(self, parent, runtimeFlags)
       const done = child.fiber.unsafePoll()
-      if (done !== null) return adopt(child, done)
-      let late = false
+      if (done !== null) {
+        early?.()
+        return adopt(child, Exit.flatten(done))
+      }
+      interrupt = () => child.fiber.unsafeInterruptAsFork(parent.id())
       const ended = Effect.async<Exit.Exit<A, E | E2>>((resume) => {
-        const cancel = timer(Context.get(parent.currentDefaultServices, Clock.Clock), limit, () => {
-          late = true
-          child.fiber.unsafeInterruptAsFork(parent.id())
-        })
+        const cancel = early ?? set()
         child.fiber.addObserver((exit) => {
           cancel()
-          const timedOut = late && Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
-          resume(Effect.succeed(timedOut ? Exit.fail(onTimeout()) : exit))
+          const given = Exit.flatten(exit)
+          const timedOut = late && Exit.isFailure(given) && Cause.isInterruptedOnly(given.cause)
+          resume(Effect.succeed(timedOut ? Exit.fail(onTimeout()) : given))
         })
       })
       return Effect.matchCauseEffect(RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(ended) : ended, {
@@ -116,7 +129,7 @@ export const within = <A, E, R, E2>(
   )
 
 interface Child<A, E> {
-  readonly fiber: Fiber.RuntimeFiber<A, E>
+  readonly fiber: Fiber.RuntimeFiber<Exit.Exit<A, E>>
   readonly inherited: FiberRefs.FiberRefs
 }
 
@@ -133,7 +146,8 @@ const start = <A, E, R>(
     fiberRefs: inherited,
     runtimeFlags
   })
-  const fiber = Runtime.runFork(runtime, self, {
+  // Its exit is its value: a fiber that fails is logged by Effect as unhandled, and this failure goes to the caller.
+  const fiber = Runtime.runFork(runtime, Effect.exit(self), {
     updateRefs: (refs) => inherited = refs
   })
   return { fiber, inherited }
