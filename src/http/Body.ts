@@ -6,21 +6,17 @@
  *
  * @since 0.1.0
  */
-import type * as Headers from "@effect/platform/Headers"
-import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { LazyArg } from "effect/Function"
-import * as Inspectable from "effect/Inspectable"
-import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Millis } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Release from "./Release.ts"
+import { Wrapped } from "./Wrapped.ts"
 
 /**
  * Limits the reading of a response's body.
@@ -39,29 +35,19 @@ export const readableUntil = (
   onTimeout: LazyArg<Error>
 ): HttpClientResponse.HttpClientResponse => new LimitedResponse(response, until, onTimeout)
 
-class LimitedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
-  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
-  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
-  private readonly original: HttpClientResponse.HttpClientResponse
+class LimitedResponse extends Wrapped {
   private readonly until: Millis
   private readonly onTimeout: LazyArg<Error>
 
   constructor(original: HttpClientResponse.HttpClientResponse, until: Millis, onTimeout: LazyArg<Error>) {
-    super()
-    this.original = original
+    super(original)
     this.until = until
     this.onTimeout = onTimeout
   }
 
   private error(): HttpClientError.ResponseError {
     const cause = this.onTimeout()
-    return new HttpClientError.ResponseError({
-      request: this.request,
-      response: this,
-      reason: "Decode",
-      cause,
-      description: cause.message
-    })
+    return this.decodeError(cause, cause.message)
   }
 
   private limited<A>(
@@ -75,26 +61,6 @@ class LimitedResponse extends Inspectable.Class implements HttpClientResponse.Ht
 
   private get late(): Effect.Effect<never, HttpClientError.ResponseError> {
     return Effect.zipRight(Release.abort(this.original), Effect.suspend(() => Effect.fail(this.error())))
-  }
-
-  get request(): HttpClientRequest.HttpClientRequest {
-    return this.original.request
-  }
-
-  get status(): number {
-    return this.original.status
-  }
-
-  get headers(): Headers.Headers {
-    return this.original.headers
-  }
-
-  get cookies(): HttpClientResponse.HttpClientResponse["cookies"] {
-    return this.original.cookies
-  }
-
-  get remoteAddress(): Option.Option<string> {
-    return this.original.remoteAddress
   }
 
   get text(): Effect.Effect<string, HttpClientError.ResponseError> {
@@ -125,9 +91,5 @@ class LimitedResponse extends Inspectable.Class implements HttpClientResponse.Ht
           Effect.flatMap(Effect.sleep(Duration.millis(this.until - now)), () => Effect.fail(this.error()))
         )
         : Stream.fromEffect(this.late)))
-  }
-
-  toJSON(): unknown {
-    return this.original.toJSON()
   }
 }

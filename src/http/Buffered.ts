@@ -9,17 +9,14 @@
  */
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
-import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { integerIn } from "../core/InvalidOption.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
+import { Wrapped } from "./Wrapped.ts"
 
 /**
  * How much is read.
@@ -116,43 +113,12 @@ const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => 
 }
 
 /** A response whose body has been read. */
-class BufferedResponse extends Inspectable.Class implements Response {
-  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
-  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
-  private readonly original: Response
+class BufferedResponse extends Wrapped {
   private readonly body: Uint8Array
 
   constructor(original: Response, body: Uint8Array) {
-    super()
-    this.original = original
+    super(original)
     this.body = body
-  }
-
-  get request(): HttpClientRequest.HttpClientRequest {
-    return this.original.request
-  }
-
-  get status(): number {
-    return this.original.status
-  }
-
-  get headers(): Headers.Headers {
-    return this.original.headers
-  }
-
-  get cookies(): Response["cookies"] {
-    return this.original.cookies
-  }
-
-  get remoteAddress(): Option.Option<string> {
-    return this.original.remoteAddress
-  }
-
-  private decode<A>(f: () => A): Effect.Effect<A, HttpClientError.ResponseError> {
-    return Effect.try({
-      try: f,
-      catch: (cause) => new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
-    })
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
@@ -165,7 +131,10 @@ class BufferedResponse extends Inspectable.Class implements Response {
   }
 
   get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return Effect.flatMap(this.text, (text) => this.decode((): unknown => text === "" ? null : JSON.parse(text)))
+    return Effect.tryMap(this.text, {
+      try: (text): unknown => text === "" ? null : JSON.parse(text),
+      catch: (cause) => this.decodeError(cause)
+    })
   }
 
   get urlParamsBody(): Response["urlParamsBody"] {
@@ -178,10 +147,6 @@ class BufferedResponse extends Inspectable.Class implements Response {
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
     return Stream.sync(() => new Uint8Array(this.body))
-  }
-
-  toJSON(): unknown {
-    return this.original.toJSON()
   }
 }
 
