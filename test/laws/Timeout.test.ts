@@ -1,4 +1,4 @@
-import { Cause, Clock, Duration, Effect, Exit, Fiber, FiberId, FiberRef, type Scheduler } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, type Fiber, FiberId, FiberRef, type Scheduler } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import * as Deadline from "../../src/strategy/Deadline.ts"

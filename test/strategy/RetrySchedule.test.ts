@@ -494,16 +494,14 @@ describe("RetrySchedule and the schedules of Effect", () => {
 })
 
 describe("RetrySchedule in virtual time", () => {
-  const failing = (failure: Failure.Failure) =>
-    Effect.gen(function*() {
-      const at: Array<number> = []
-      const attempt = Effect.zipRight(Effect.map(Clock.currentTimeMillis, (now) => at.push(now)), Effect.fail(failure))
-      return { at, attempt }
-    })
+  const failing = (failure: Failure.Failure) => {
+    const at: Array<number> = []
+    return { at, attempt: Effect.zipRight(Effect.map(Clock.currentTimeMillis, (now) => at.push(now)), Effect.fail(failure)) }
+  }
 
   effectIt.effect("works with Effect's own retry", () =>
     Effect.gen(function*() {
-      const { at, attempt } = yield* failing(throttled)
+      const { at, attempt } = failing(throttled)
       const schedule = constant("1 second").pipe(RetrySchedule.maxAttempts(4), RetrySchedule.honourRetryAfter())
       const fiber = yield* Effect.fork(Effect.flip(Effect.retry(attempt, schedule)))
       yield* TestClock.adjust("1 minute")
@@ -513,7 +511,7 @@ describe("RetrySchedule in virtual time", () => {
 
   effectIt.effect("honours hints in Effect's own retry too", () =>
     Effect.gen(function*() {
-      const { at, attempt } = yield* failing(asking(7000))
+      const { at, attempt } = failing(asking(7000))
       const schedule = constant("1 second").pipe(RetrySchedule.honourRetryAfter(), RetrySchedule.maxAttempts(3))
       const fiber = yield* Effect.fork(Effect.exit(Effect.retry(attempt, schedule)))
       yield* TestClock.adjust("1 minute")
@@ -524,7 +522,7 @@ describe("RetrySchedule in virtual time", () => {
   effectIt.effect("one value serves two concurrent calls", () =>
     Effect.gen(function*() {
       const schedule = RetrySchedule.fromBackoff(Backoff.exponential("100 millis")).pipe(RetrySchedule.maxAttempts(4))
-      const [a, b] = [yield* failing(busy), yield* failing(busy)]
+      const [a, b] = [failing(busy), failing(busy)]
       const classifier = Classifier.onError("failures", (error: Failure.Failure) => Option.some(Outcome.failed(error)))
       const fibers = [
         yield* Effect.fork(Effect.exit(Retry.retry(a.attempt, { schedule, classifier }))),
