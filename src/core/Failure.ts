@@ -392,9 +392,10 @@ export interface Carrier {
 }
 
 /**
- * Tells whether a value carries its own `Failure`.
+ * Tells whether a value carries its own `Failure`. One that says it has none, with `undefined` or `null`, does not.
  *
  * @since 0.1.0
  * @category carrying
  */
-export const isCarrier = (u: unknown): u is Carrier => typeof u === "object" && u !== null && key in u
+export const isCarrier = (u: unknown): u is Carrier =>
+  typeof u === "object" && u !== null && key in u && typeof u[key] === "object" && u[key] !== null
