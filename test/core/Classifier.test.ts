@@ -299,6 +299,7 @@ describe("Classifier, errors by what caused them", () => {
     ["a Map", new Map([["code", "ECONNRESET"]])],
     ["a tag of somebody else", { _tag: "RequestError", reason: "Unauthorized" }],
     ["a number for a code", Object.assign(new Error("x"), { code: 104 })],
+    ["an error that could carry a failure, and carries none", { [Failure.key]: undefined }],
     ["__proto__ for a code", Object.assign(new Error("x"), { code: "__proto__" })]
   ])("does not know %s: Unknown, terminal, with the error in it", (_, error) => {
     assert.deepStrictEqual(httpOf(Exit.fail(error)), failed(Failure.unknown(error)))

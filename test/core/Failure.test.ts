@@ -106,6 +106,8 @@ describe("Failure", () => {
     ["an error of one's own", { [Failure.key]: Failure.unavailable() }, true],
     ["an instance that inherits it", Object.create({ [Failure.key]: Failure.unavailable() }), true],
     ["an error without it", new Error("no"), false],
+    ["an error that has none this time", { [Failure.key]: undefined }, false],
+    ["an error that has null", { [Failure.key]: null }, false],
     ["null", null, false],
     ["undefined", undefined, false],
     ["a string", "Failure", false],

@@ -5,6 +5,7 @@ import * as Backoff from "../../src/core/Backoff.ts"
 import * as Classifier from "../../src/core/Classifier.ts"
 import * as Decision from "../../src/core/Decision.ts"
 import * as Failure from "../../src/core/Failure.ts"
+import { InvalidOption } from "../../src/core/InvalidOption.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as Retry from "../../src/strategy/Retry.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
@@ -49,6 +50,18 @@ const settled = (schedule: RetrySchedule.RetrySchedule, failure: Failure.Failure
     proposals(schedule, [failure])[0]!,
     1_700_000_000_000
   )
+
+/** What a constructor that is given nonsense must throw. */
+const refusal = (construct: () => unknown, where: string, option: string, value: unknown): void => {
+  try {
+    construct()
+  } catch (error) {
+    assert(error instanceof InvalidOption)
+    assert.deepStrictEqual([error.where, error.option, error.value], [where, option, value])
+    return
+  }
+  assert.fail(`${where}: ${option} ${String(value)} passed`)
+}
 
 const constant = (delay: Duration.DurationInput) => RetrySchedule.fromBackoff(Backoff.constant(delay))
 const times = (n: number, failure: Failure.Failure = busy) => Arr.replicate(failure, n)
@@ -122,7 +135,15 @@ describe("RetrySchedule.maxAttempts", () => {
   })
 
   it.each([0, -1, 1.5, NaN, Infinity, 2 ** 53, "3" as never, null as never])("refuses %s at construction", (n) => {
-    assert.throws(() => RetrySchedule.maxAttempts(constant(5), n), /RetrySchedule\.maxAttempts: maxAttempts must be an integer >= 1, got/)
+    refusal(() => RetrySchedule.maxAttempts(constant(5), n), "RetrySchedule.maxAttempts", "maxAttempts", n)
+    refusal(() => constant(5).pipe(RetrySchedule.maxAttempts(n)), "RetrySchedule.maxAttempts", "maxAttempts", n)
+  })
+
+  it("names the option and the value", () => {
+    assert.throws(
+      () => RetrySchedule.maxAttempts(constant(5), 0),
+      "RetrySchedule.maxAttempts: maxAttempts must be an integer >= 1, got 0"
+    )
   })
 })
 
@@ -183,7 +204,7 @@ describe("RetrySchedule.during", () => {
   })
 
   it.each([-1, NaN, "-1 second" as const, Infinity, Duration.infinity, "soon" as never])("refuses %s at construction", (limit) => {
-    assert.throws(() => RetrySchedule.during(constant(5), limit), /RetrySchedule\.during: limit must be a finite duration/)
+    refusal(() => RetrySchedule.during(constant(5), limit), "RetrySchedule.during", "limit", limit)
   })
 })
 
@@ -247,14 +268,15 @@ describe("RetrySchedule.honourRetryAfter", () => {
   })
 
   it.each([
-    ["atMost", { atMost: -1 }],
-    ["atMost", { atMost: NaN }],
-    ["atMost", { atMost: Infinity }],
-    ["jitter", { jitter: -0.1 }],
-    ["jitter", { jitter: 1.000_000_1 }],
-    ["jitter", { jitter: NaN }]
-  ])("refuses %s: %o at construction", (option, options) => {
-    assert.throws(() => RetrySchedule.honourRetryAfter(constant(5), options), new RegExp(`RetrySchedule\\.honourRetryAfter: ${option} must be`))
+    ["atMost", -1],
+    ["atMost", NaN],
+    ["atMost", Infinity],
+    ["jitter", -0.1],
+    ["jitter", 1.000_000_1],
+    ["jitter", NaN]
+  ])("refuses %s %d at construction", (option, value) => {
+    refusal(() => RetrySchedule.honourRetryAfter(constant(5), { [option]: value }), "RetrySchedule.honourRetryAfter", option, value)
+    refusal(() => RetrySchedule.honourRetryAfter({ [option]: value })(constant(5)), "RetrySchedule.honourRetryAfter", option, value)
   })
 })
 
