@@ -22,7 +22,7 @@ export * as Replay from "./core/Replay.ts"
 export * as RetryAfter from "./core/RetryAfter.ts"
 export * as Semconv from "./core/Semconv.ts"
 
-// strategy: over any Effect. Where http has a module of the same name, that one is exported, and has this one's exports too.
+// strategy: over any Effect. Where http has a module of the same name, that one is exported here, and this one by its subpath.
 export * as Account from "./strategy/Account.ts"
 export * as CurrentAttempt from "./strategy/CurrentAttempt.ts"
 export * as Observer from "./strategy/Observer.ts"

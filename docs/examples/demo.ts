@@ -18,8 +18,8 @@ import { bold, dim, green, print, red } from "./demo/terminal.ts"
 // <code>
 const resilient = Effect.map(HttpClient.HttpClient, (client) =>
   client.pipe( // read downwards, from the wire to the caller
-    Resilience.withAttemptSpan,
     Resilience.withAttemptTimeout("300 millis"),
+    Resilience.withAttemptSpan,
     Resilience.withRetry({ maxAttempts: 6 }),
     Resilience.withDeadline("6 seconds"),
     Resilience.withCallSpan("GET /orders/42")

@@ -27,8 +27,8 @@ class Users extends Effect.Service<Users>()("Users", {
   effect: Effect.map(HttpClient.HttpClient, (http) => {
     const client = http.pipe(
       HttpClient.mapRequest(HttpClientRequest.prependUrl("http://users.test")),
-      Resilience.withAttemptSpan,
       Resilience.withAttemptTimeout("2 seconds"),
+      Resilience.withAttemptSpan,
       Resilience.withRetry({ schedule: patient }),
       Resilience.withDeadline("10 seconds"),
       Resilience.withCallSpan("users")
@@ -48,8 +48,8 @@ class Billing extends Effect.Service<Billing>()("Billing", {
   effect: Effect.map(HttpClient.HttpClient, (http) => {
     const client = http.pipe(
       HttpClient.mapRequest(HttpClientRequest.prependUrl("http://billing.test")),
-      Resilience.withAttemptSpan,
       Resilience.withAttemptTimeout("10 seconds"),
+      Resilience.withAttemptSpan,
       Resilience.withRetry({ schedule: patient }),
       Resilience.withIdempotencyKey(),
       Resilience.withDeadline("30 seconds"),

@@ -29,6 +29,7 @@ import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Pipeable } from "effect/Pipeable"
 import { pipeArguments } from "effect/Pipeable"
+import { nonEmpty } from "./InvalidOption.ts"
 import type { Millis } from "./Millis.ts"
 import * as ErrorCode from "./ErrorCode.ts"
 import * as Failure from "./Failure.ts"
@@ -63,7 +64,7 @@ const someSuccess = Option.some(Outcome.success)
 const someIgnored = Option.some(Outcome.ignored)
 
 /**
- * Makes a classifier from a function over the whole exit.
+ * Makes a classifier from a function over the whole exit. One that always has an opinion silences whatever stands behind it.
  *
  * @since 0.1.0
  * @category constructors
@@ -89,13 +90,15 @@ export const onStatus = (
   name: string,
   statuses: ReadonlyArray<number>,
   toOutcome: (response: ResponseLike, retryAfter: Option.Option<Millis>) => Outcome.Outcome
-): Classifier<ResponseLike, unknown> =>
-  make(name, (exit, now) => {
+): Classifier<ResponseLike, unknown> => {
+  nonEmpty("Classifier.onStatus", "statuses", statuses)
+  return make(name, (exit, now) => {
     const response = Exit.isSuccess(exit) ? Option.some(exit.value) : responseInError(exit.cause)
     return Option.isSome(response) && statuses.includes(response.value.status)
       ? Option.some(toOutcome(response.value, hint(response.value, now)))
       : noOpinion
   })
+}
 
 /**
  * Makes a classifier that has an opinion on typed errors: `toOutcome` answers `None` for the ones it does not know.

@@ -66,7 +66,7 @@ export type GiveUpReason =
  */
 export type Proposal = Proceed | Stop
 
-/** @since 0.1.0 @category models */
+/** Send again after a delay. @since 0.1.0 @category models */
 export interface Proceed {
   readonly _tag: "Proceed"
   /** In ms. */
@@ -78,7 +78,7 @@ export interface Proceed {
   readonly longest?: Millis | undefined
 }
 
-/** @since 0.1.0 @category models */
+/** Send nothing more. @since 0.1.0 @category models */
 export interface Stop {
   readonly _tag: "Stop"
   readonly because: GiveUpReason
@@ -135,7 +135,7 @@ export interface Situation {
 
 const done: Done = { _tag: "Done" }
 
-/** @since 0.1.0 @category constructors */
+/** Proposes a delay in ms. @since 0.1.0 @category constructors */
 export const proceed = (delay: Millis, because: Because = "Backoff", hint: Proceed["hint"] = "open"): Proceed => ({
   _tag: "Proceed",
   delay,
@@ -143,17 +143,17 @@ export const proceed = (delay: Millis, because: Because = "Backoff", hint: Proce
   hint
 })
 
-/** @since 0.1.0 @category constructors */
+/** Proposes to stop; `wait` is the delay in ms that was considered. @since 0.1.0 @category constructors */
 export const stop = (because: GiveUpReason, wait: Option.Option<Millis> = Option.none()): Stop => ({
   _tag: "Stop",
   because,
   wait
 })
 
-/** @since 0.1.0 @category constructors */
+/** Decides to send again after a delay in ms. @since 0.1.0 @category constructors */
 export const resend = (delay: Millis, because: Because): Resend => ({ _tag: "Resend", delay, because })
 
-/** @since 0.1.0 @category constructors */
+/** Decides to stop; `wait` is the delay in ms that was considered. @since 0.1.0 @category constructors */
 export const giveUp = (because: GiveUpReason, wait: Option.Option<Millis> = Option.none()): GiveUp => ({
   _tag: "GiveUp",
   because,
@@ -175,7 +175,7 @@ export const defaultRetryAfterCap: Millis = 60_000
  *
  * The hint is a floor: the delay is the longer of the hint and the proposal, so a hint of 0 falls back on the backoff and
  * cannot storm. Clamping a long hint would retry earlier than asked, so beyond `atMost` nothing is sent. `jitter` only
- * lengthens: the floor becomes `hint * (1 + draw * jitter)`, which spreads callers that were all told the same number.
+ * lengthens: the floor becomes `hint * (1 + draw * jitter)` (jitter 0 to 1, draw in [0, 1)), which spreads callers that were all told the same number.
  * Honoured twice, the smaller `atMost` holds.
  *
  * @since 0.1.0

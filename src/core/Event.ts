@@ -29,12 +29,12 @@ interface Base {
   readonly at: Millis
 }
 
-/** @since 0.1.0 @category models */
+/** A call began. @since 0.1.0 @category models */
 export interface CallStarted extends Base {
   readonly _tag: "CallStarted"
 }
 
-/** @since 0.1.0 @category models */
+/** An attempt began. @since 0.1.0 @category models */
 export interface AttemptStarted extends Base {
   readonly _tag: "AttemptStarted"
   /** Counted from 1. */
@@ -83,12 +83,12 @@ export type End =
   | { readonly _tag: "Interrupted" }
   | { readonly _tag: "Died" }
 
-/** @since 0.1.0 @category models */
+/** A call ended. @since 0.1.0 @category models */
 export interface CallEnded extends Base {
   readonly _tag: "CallEnded"
   /** How many attempts were begun. */
   readonly attempts: number
-  /** The sum of the waits that were begun, in ms. */
+  /** The sum of the delays of the waits that were begun, in ms; one that was interrupted counts in full. */
   readonly waited: Millis
   readonly end: End
 }

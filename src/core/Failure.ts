@@ -46,7 +46,7 @@ export interface AttemptTimedOut {
 }
 
 /**
- * The other side is healthy and asks for fewer requests: 429, or 503 with Retry-After.
+ * The other side is healthy and asks for fewer requests: 429, or 503 with a hint that can be read.
  *
  * @since 0.1.0 @category models
  */
@@ -169,66 +169,63 @@ export type Tag = Failure["_tag"]
 /** The failure of the given kind. @since 0.1.0 @category models */
 export type Of<K extends Tag> = Extract<Failure, { readonly _tag: K }>
 
-interface Hint {
-  readonly status?: number | undefined
-  readonly retryAfter?: Option.Option<Millis> | undefined
-}
+type Hint = { readonly status?: number | undefined; readonly retryAfter?: Option.Option<Millis> | undefined }
 
 const known = ({ retryAfter = Option.none(), status }: Hint) => ({ status: Option.fromNullable(status), retryAfter })
 
-/** @since 0.1.0 @category constructors */
+/** A connection that was never made. @since 0.1.0 @category constructors */
 export const connectFailure = (phase: ConnectFailure["phase"], code: string): ConnectFailure => ({
   _tag: "ConnectFailure",
   phase,
   code
 })
 
-/** @since 0.1.0 @category constructors */
+/** A connection that broke. @since 0.1.0 @category constructors */
 export const connectionLost = (code: string): ConnectionLost => ({ _tag: "ConnectionLost", code })
 
-/** @since 0.1.0 @category constructors */
+/** An attempt that took longer than our limit, in ms. @since 0.1.0 @category constructors */
 export const attemptTimedOut = (
   limit: Option.Option<Millis> = Option.none(),
   phase: AttemptTimedOut["phase"] = "headers"
 ): AttemptTimedOut => ({ _tag: "AttemptTimedOut", limit, phase })
 
-/** @since 0.1.0 @category constructors */
+/** A peer that asks for fewer requests; the hint in ms. @since 0.1.0 @category constructors */
 export const throttled = (hint: Hint = {}): Throttled => ({ _tag: "Throttled", ...known(hint) })
 
-/** @since 0.1.0 @category constructors */
+/** A peer that cannot serve now; the hint in ms. @since 0.1.0 @category constructors */
 export const unavailable = (hint: Hint = {}): Unavailable => ({ _tag: "Unavailable", ...known(hint) })
 
-/** @since 0.1.0 @category constructors */
+/** A peer that failed; the hint in ms. @since 0.1.0 @category constructors */
 export const serverFault = (status: number, retryAfter: Option.Option<Millis> = Option.none()): ServerFault => ({
   _tag: "ServerFault",
   status,
   retryAfter
 })
 
-/** @since 0.1.0 @category constructors */
+/** A healthy peer that says no. @since 0.1.0 @category constructors */
 export const refused = (status: number): Refused => ({ _tag: "Refused", status })
 
-/** @since 0.1.0 @category constructors */
+/** A peer that could not prove who it is. @since 0.1.0 @category constructors */
 export const untrusted = (code: string): Untrusted => ({ _tag: "Untrusted", code })
 
-/** @since 0.1.0 @category constructors */
+/** A request or response that is not well formed. @since 0.1.0 @category constructors */
 export const malformed = (what: Malformed["what"], code: string): Malformed => ({ _tag: "Malformed", what, code })
 
-/** @since 0.1.0 @category constructors */
+/** A gRPC or Connect status; the hint in ms. @since 0.1.0 @category constructors */
 export const rpcFailure = (code: string, retryAfter: Option.Option<Millis> = Option.none()): RpcFailure => ({
   _tag: "RpcFailure",
   code,
   retryAfter
 })
 
-/** @since 0.1.0 @category constructors */
+/** A refusal of our own; the hint in ms. @since 0.1.0 @category constructors */
 export const rejected = (by: string, retryAfter: Option.Option<Millis> = Option.none()): Rejected => ({
   _tag: "Rejected",
   by,
   retryAfter
 })
 
-/** @since 0.1.0 @category constructors */
+/** A typed error that nobody knows. @since 0.1.0 @category constructors */
 export const unknown = (error: unknown): Unknown => ({ _tag: "Unknown", error })
 
 /**

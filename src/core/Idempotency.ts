@@ -55,7 +55,7 @@ export type Objection = "NotIdempotent" | "NotReplayable"
 export const always: Repeatable = { idempotent: true, replayable: true }
 
 /**
- * Tells whether a request of this method, with these headers (names in lower case), is idempotent. An empty key is none.
+ * Tells whether a request of this method (in upper case), with these headers (names in lower case), is idempotent. An empty key is none.
  *
  * @since 0.1.0
  * @category guards

@@ -184,3 +184,14 @@ const show = (value: unknown): string => {
       return String(value)
   }
 }
+
+/**
+ * Returns the list, or throws `InvalidOption` when it is empty: a list that allows nothing is most often a mistake.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const nonEmpty = <A>(where: string, option: string, input: ReadonlyArray<A>): ReadonlyArray<A> => {
+  if (input.length > 0) return input
+  throw new InvalidOption({ where, option, value: input, requirement: "a list that is not empty" })
+}

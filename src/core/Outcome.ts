@@ -8,17 +8,17 @@
  */
 import type * as Failure from "./Failure.ts"
 
-/** @since 0.1.0 @category models */
+/** The other side did well. @since 0.1.0 @category models */
 export interface Success {
   readonly _tag: "Success"
 }
 
-/** @since 0.1.0 @category models */
+/** Neither: it says nothing about the other side. @since 0.1.0 @category models */
 export interface Ignored {
   readonly _tag: "Ignored"
 }
 
-/** @since 0.1.0 @category models */
+/** The other side did badly. @since 0.1.0 @category models */
 export interface Failed {
   readonly _tag: "Failed"
   readonly failure: Failure.Failure
@@ -32,14 +32,14 @@ export interface Failed {
  */
 export type Outcome = Success | Ignored | Failed
 
-/** @since 0.1.0 @category constructors */
+/** A success. @since 0.1.0 @category constructors */
 export const success: Outcome = { _tag: "Success" }
 
-/** @since 0.1.0 @category constructors */
+/** Neither a success nor a failure. @since 0.1.0 @category constructors */
 export const ignored: Outcome = { _tag: "Ignored" }
 
-/** @since 0.1.0 @category constructors */
+/** A failure. @since 0.1.0 @category constructors */
 export const failed = (failure: Failure.Failure): Outcome => ({ _tag: "Failed", failure })
 
-/** @since 0.1.0 @category guards */
+/** Tells whether an outcome is a failure. @since 0.1.0 @category guards */
 export const isFailed = (self: Outcome): self is Failed => self._tag === "Failed"

@@ -7,21 +7,21 @@
  * @since 0.1.0
  */
 
-/** @since 0.1.0 @category attributes */
+/** What went wrong: the status, the code, or the kind. @since 0.1.0 @category attributes */
 export const ERROR_TYPE = "error.type"
-/** @since 0.1.0 @category attributes */
+/** The method, or `_OTHER`. @since 0.1.0 @category attributes */
 export const HTTP_REQUEST_METHOD = "http.request.method"
-/** @since 0.1.0 @category attributes */
+/** The method as it was, where it is not a known one. @since 0.1.0 @category attributes */
 export const HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original"
-/** @since 0.1.0 @category attributes */
+/** How many times the request was sent before; absent the first time. @since 0.1.0 @category attributes */
 export const HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
-/** @since 0.1.0 @category attributes */
+/** The status. @since 0.1.0 @category attributes */
 export const HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
-/** @since 0.1.0 @category attributes */
+/** The host. @since 0.1.0 @category attributes */
 export const SERVER_ADDRESS = "server.address"
-/** @since 0.1.0 @category attributes */
+/** The port. @since 0.1.0 @category attributes */
 export const SERVER_PORT = "server.port"
-/** @since 0.1.0 @category attributes */
+/** The whole address, redacted. @since 0.1.0 @category attributes */
 export const URL_FULL = "url.full"
 
 /** The number of attempts of a call. @since 0.1.0 @category attributes */

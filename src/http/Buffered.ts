@@ -19,7 +19,7 @@ import * as Release from "./Release.ts"
 import { Wrapped } from "./Wrapped.ts"
 
 /**
- * How much is read.
+ * How much is read, of responses below 400.
  *
  * @since 0.1.0
  * @category models
@@ -36,6 +36,7 @@ type Response = HttpClientResponse.HttpClientResponse
  *
  * **Details**
  *
+ * A response that is an error is handed over as it came: the retry releases it, and its body is not worth an attempt of its own.
  * A body longer than `atMost` fails with the platform's `ResponseError` of reason `Decode`, and is aborted. That is `Malformed`:
  * it would be as long the next time.
  *
@@ -69,7 +70,9 @@ export const middleware = (options: Options = {}): Middleware.Middleware<HttpCli
   const atMost = integerIn("Buffered", "atMost", options.atMost ?? 1024 * 1024, { min: 0 })
   return (handler) => (request) =>
     Effect.flatMap(handler(request), (response) =>
-      Effect.map(bytes(response, atMost), (body) => new BufferedResponse(response, body)))
+      response.status >= 400
+        ? Effect.succeed(response)
+        : Effect.map(bytes(response, atMost), (body) => new BufferedResponse(response, body)))
 }
 
 const tooLong = (response: Response, atMost: number): HttpClientError.ResponseError =>

@@ -16,7 +16,8 @@ import type * as Middleware from "./Middleware.ts"
 export { Deadline, DeadlineExceeded, remaining, within } from "../strategy/Deadline.ts"
 
 /**
- * Gives a call so long, its body included; nested deadlines take the earlier one.
+ * Gives a call so long, its body included; nested deadlines take the earlier one. More than 0, else `InvalidOption` is thrown;
+ * infinity is no deadline.
  *
  * @since 0.1.0
  * @category middleware

@@ -38,7 +38,7 @@ export class RefusalError extends HttpClientError.RequestError {
 }
 
 /**
- * The refusal that an error was made from.
+ * The refusal that an error was made from. A limit that passed while a body was read is the `cause` of its `ResponseError` instead.
  *
  * @since 0.1.0
  * @category getters

@@ -12,7 +12,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Failure from "../core/Failure.ts"
-import { InvalidOption } from "../core/InvalidOption.ts"
+import { InvalidOption, nonEmpty } from "../core/InvalidOption.ts"
 import type * as Middleware from "./Middleware.ts"
 
 /**
@@ -167,7 +167,7 @@ export const middleware = (options: Options = {}): Middleware.Middleware<HttpCli
     throw new InvalidOption({ where: "IdempotencyKey", option: "header", value: header, requirement: "the name of a header" })
   }
   const name = header.toLowerCase()
-  const keyed = new Set(methods.map((method) => method.toUpperCase()))
+  const keyed = new Set(nonEmpty("IdempotencyKey", "methods", methods).map((method) => method.toUpperCase()))
   const written = (key: string, request: HttpClientRequest.HttpClientRequest, format: Format) =>
     Effect.mapError(encode(key, { header, format }), (cause) =>
       new HttpClientError.RequestError({ request, reason: "Encode", cause, description: cause.message }))

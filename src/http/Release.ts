@@ -84,7 +84,7 @@ export const abort = (response: HttpClientResponse.HttpClientResponse): Effect.E
  * **Details**
  *
  * When it ends, by time or by interruption, the body has been read or aborted. A body that is still arriving when the wait is
- * over is given `grace` ms from the beginning.
+ * over is given at least `grace` ms from the beginning.
  *
  * @since 0.1.0
  * @category releasing

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import type { Millis } from "../core/Millis.ts"
 import * as Classifier from "../core/Classifier.ts"
 import * as Idempotency from "../core/Idempotency.ts"
+import { nonEmpty } from "../core/InvalidOption.ts"
 import * as Replay from "../core/Replay.ts"
 import * as Retry from "../strategy/Retry.ts"
 import type * as Middleware from "./Middleware.ts"
@@ -61,7 +62,7 @@ const make = <R2, E2>(
   ending: <E>(...args: Parameters<Retry.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
 ): Middleware.Middleware<E2, R2> => {
   const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, name: options.name ?? "http" })
-  const keys = options.keyHeaders?.map((name) => name.toLowerCase()) ?? Idempotency.keyHeaders
+  const keys = nonEmpty("Retry", "keyHeaders", options.keyHeaders ?? Idempotency.keyHeaders).map((name) => name.toLowerCase())
   const recklessly = options.resend === "recklessly"
   const repeatable = (request: Request): Idempotency.Repeatable => ({
     idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),

@@ -20,6 +20,7 @@ export { AttemptTimeout, timeout } from "../strategy/Timeout.ts"
  * @category models
  */
 export interface Options {
+  /** More than 0, else `InvalidOption` is thrown; infinity is no limit. */
   readonly limit: Duration.DurationInput
   /**
    * What the limit covers: the time until the headers have arrived, or until the body has been read as well. Default: "headers".

@@ -14,8 +14,8 @@
  *
  * const makeUsers = Effect.map(HttpClient.HttpClient, (client) =>
  *   client.pipe(
- *     Resilience.withAttemptSpan,
  *     Resilience.withAttemptTimeout("2 seconds"),
+ *     Resilience.withAttemptSpan,
  *     Resilience.withRetry({ maxAttempts: 4 }),
  *     Resilience.withDeadline("10 seconds"),
  *     Resilience.withCallSpan("users")

@@ -1,7 +1,7 @@
 /**
  * A client with everything that a call between services needs, in one line.
  *
- * What it does is what `Resilience` does, in the canonical order: attempt span, attempt timeout, retry, idempotency key, deadline,
+ * What it does is what `Resilience` does, in the canonical order: attempt timeout, attempt span, retry, idempotency key, deadline,
  * call span.
  *
  * **Example** (Drop in: the same tag in, the same tag out)
@@ -89,9 +89,10 @@ export const middleware = <R = never>(
     ? { keyHeaders: [idempotencyKey.header] }
     : {}
   return Middleware.stack(
-    Trace.attemptSpan,
     bufferedBody === "none" ? Middleware.identity : Buffered.middleware(bufferedBody),
     attemptTimeout === "none" ? Middleware.identity : Timeout.middleware(attemptTimeout),
+    // Outside the limit, so that the span of an attempt that took too long says so.
+    Trace.attemptSpan,
     retry === "none" ? Middleware.identity : Retry.middleware({ ...keyHeaders, ...retry, name }),
     idempotencyKey === "none" ? Middleware.identity : IdempotencyKey.middleware(idempotencyKey),
     deadline === "none" ? Middleware.identity : Deadline.middleware(deadline),

@@ -19,11 +19,11 @@ export class CurrentAttempt extends Context.Reference<CurrentAttempt>()("effect-
   defaultValue: (): Position => first
 }) {}
 
-/** @since 0.1.0 @category models */
+/** A place in a retry. @since 0.1.0 @category models */
 export interface Position {
   /** Counted from 1. */
   readonly number: number
-  /** What is attempted, by identity: a call made on the way (for a token, say) is not an attempt of it. */
+  /** What is attempted: a call made on the way (for a token, say) is not an attempt of it. */
   readonly subject: unknown
 }
 

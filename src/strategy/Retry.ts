@@ -64,7 +64,7 @@ export interface Options<in A = never, in E = never, out R = never> {
   readonly classifier?: Classifier.Classifier<A, E> | undefined
   /** When to send again. Default: `RetrySchedule.standard`. */
   readonly schedule?: RetrySchedule.RetrySchedule<R> | undefined
-  /** How many attempts at most, the first included. Default: 3, or 10 with a schedule of your own, which may stop earlier. */
+  /** How many attempts at most, the first included: from 1. Default: 3, or 10 with a schedule of your own, which may stop earlier. */
   readonly maxAttempts?: number | undefined
   /** The name of the call in events. Default: "retry". */
   readonly name?: string | undefined
@@ -367,7 +367,9 @@ const workOf = <A, E, R>() => anyEffect as unknown as Work<Effect.Effect<A, E, R
  */
 export const retry: {
   /** Runs an effect again while it fails in a way that can pass; at the end returns what the last attempt gave. */
-  <A, E, R2 = never>(options: Options<A, E, R2>): <R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | R2>
+  <A2, E2, R2 = never>(
+    options: Options<A2, E2, R2>
+  ): <A extends A2, E extends E2, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | R2>
   /** Runs an effect again while it fails in a way that can pass; at the end returns what the last attempt gave. */
   <A, E, R, R2 = never>(self: Effect.Effect<A, E, R>, options: Options<A, E, R2>): Effect.Effect<A, E, R | R2>
 } = dual(2, <A, E, R, R2>(self: Effect.Effect<A, E, R>, options: Options<A, E, R2>): Effect.Effect<A, E, R | R2> =>
@@ -381,9 +383,9 @@ export const retry: {
  */
 export const retryOrFail: {
   /** Like `retry`, but fails with `RetriesExhausted` where it gives up. */
-  <A, E, R2 = never>(
-    options: Options<A, E, R2>
-  ): <R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RetriesExhausted, R | R2>
+  <A2, E2, R2 = never>(
+    options: Options<A2, E2, R2>
+  ): <A extends A2, E extends E2, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RetriesExhausted, R | R2>
   /** Like `retry`, but fails with `RetriesExhausted` where it gives up. */
   <A, E, R, R2 = never>(
     self: Effect.Effect<A, E, R>,

@@ -131,7 +131,8 @@ export const none: Proposing<unknown> = Schedule.makeWithState(
 )
 
 /**
- * Allows so many attempts, the first included. Inside `byFailure` it counts the failures of that kind.
+ * Allows so many attempts, the first included: from 1, else it throws `InvalidOption`. Inside `byFailure` it counts the failures of
+ * that kind.
  *
  * **Example** (Three attempts are two resends)
  *
@@ -162,7 +163,7 @@ export const maxAttempts: {
 })
 
 /**
- * Begins no wait that would end later than so long after the first failure.
+ * Begins no wait that would end later than so long after the first failure: from 0, else it throws `InvalidOption`.
  *
  * **Gotchas**
  *
@@ -199,7 +200,7 @@ const within = (self: Decision.Proposal, left: Millis): Decision.Proposal => {
  * @category models
  */
 export interface HonourOptions {
-  /** The longest hint that is waited for; beyond it nothing more is sent. Default: 60 seconds. */
+  /** The longest hint that is waited for, from 0; beyond it nothing more is sent. Default: 60 seconds. */
   readonly atMost?: Duration.DurationInput | undefined
   /** Lengthens a hint by a random part of itself, up to this ratio (0 to 1), to spread callers. Default: 0. */
   readonly jitter?: number | undefined

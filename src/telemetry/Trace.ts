@@ -135,7 +135,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
 
 /**
  * Which spans of the platform ours replaces: the one of our own request, which the platform shows here in its final form, and no
- * other (a call for a token made on the way keeps its own). Our `traceparent` marks it; where none is sent, method and body do.
+ * other (a call for a token made on the way keeps its own). Our `traceparent` marks it; where none is sent, what it asks for does.
  */
 const insteadOf = (
   span: Tracer.Span,
@@ -144,21 +144,21 @@ const insteadOf = (
   disabledWhen: Predicate<Request>
 ): Predicate<Request> =>
 (final) => {
-  const ours = propagates
-    ? final.headers["traceparent"] === sent.headers["traceparent"]
-    : final.method === sent.method && final.body === sent.body
+  const ours = propagates ? final.headers["traceparent"] === sent.headers["traceparent"] : isSame(final, sent)
   if (!ours) return disabledWhen(final)
   describe(span, final)
   return true
 }
 
+/** Whether one request is the other after mappings that leave what it asks for, such as `prependUrl` and `setHeader`. */
+const isSame = (mapped: Request, request: Request): boolean =>
+  mapped.method === request.method && mapped.body === request.body && mapped.url.endsWith(request.url)
+
 const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest.TypeId)
 
 const resendCount = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
   const { number, subject } = Context.get(fiber.currentContext, Retry.CurrentAttempt)
-  return number > 1 && isRequest(subject) && subject.method === request.method && subject.body === request.body
-    ? number - 1
-    : 0
+  return number > 1 && isRequest(subject) && isSame(request, subject) ? number - 1 : 0
 }
 
 /**
