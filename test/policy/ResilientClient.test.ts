@@ -1,0 +1,257 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import { layerContext } from "@effect/platform-node/NodeHttpServer"
+import * as Rpc from "@effect/rpc/Rpc"
+import * as RpcClient from "@effect/rpc/RpcClient"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as RpcServer from "@effect/rpc/RpcServer"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import * as Classifier from "../../src/core/Classifier.ts"
+import * as Failure from "../../src/core/Failure.ts"
+import * as Outcome from "../../src/core/Outcome.ts"
+import * as DropIn from "../../src/http/DropIn.ts"
+import * as Resilience from "../../src/policy/Resilience.ts"
+import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as HttpScript from "../../src/testing/HttpScript.ts"
+import * as Recorder from "../../src/testing/Recorder.ts"
+import * as Fault from "../support/faults.ts"
+import { type Handler, serve } from "../support/server.ts"
+import { onEachTransport } from "../support/transports.ts"
+
+const url = "http://users.test/1"
+const quickly = { schedule: Schedule.recurs(4) }
+
+/** Advances the test clock while an effect runs, and gives what came out. */
+const after = <A, E, R>(time: Duration.DurationInput, effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.fork(effect)
+    yield* TestClock.adjust(time)
+    return yield* Fiber.await(fiber)
+  })
+
+describe("the defaults", () => {
+  it.effect("three attempts, and the last response as it came", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make()
+      const exit = yield* after("1 minute", client.get(url))
+      assert.strictEqual((yield* exit).status, 503)
+      assert.strictEqual((yield* HttpScript.requests).length, 3)
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" }))))
+
+  it.effect("10 s for an attempt: not after 9.999, but after 10", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({ retry: "none" })
+      const fiber = yield* Effect.fork(Effect.flip(client.get(url)))
+      yield* TestClock.adjust(9_999)
+      assert.strictEqual(fiber.unsafePoll(), null)
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "AttemptTimeout")
+    }).pipe(Effect.provide(HttpScript.layer(["hang"]))))
+
+  it.effect("30 s for a call, its body included", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make()
+      const fiber = yield* Effect.fork(Effect.flatMap(client.get(url), (response) => Effect.flip(response.text)))
+      yield* TestClock.adjust(29_999)
+      assert.strictEqual(fiber.unsafePoll(), null)
+      yield* TestClock.adjust(1)
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.reason, "Decode")
+      assert.propertyVal(error.cause, "_tag", "DeadlineExceeded")
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 200, body: { chunks: ["a"], ending: "hang" } }]))))
+
+  it.effect("a hint of 60 s is too long for a deadline of 30 s, and one of 20 s is waited for", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make()
+      assert.strictEqual((yield* yield* after("0 seconds", client.get(url))).status, 503)
+      assert.strictEqual((yield* yield* after("20 seconds", client.get(url))).status, 200)
+      assert.deepStrictEqual(yield* HttpScript.timeline, [0, 0, 20_000])
+    }).pipe(Effect.provide(HttpScript.layer([
+      { status: 503, headers: { "retry-after": "60" } },
+      { status: 503, headers: { "retry-after": "20" } },
+      { status: 200 }
+    ]))))
+
+  it.effect("no key, so a POST is sent once", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make()
+      assert.strictEqual((yield* yield* after("1 minute", client.post(url))).status, 503)
+      const requests = yield* HttpScript.requests
+      assert.strictEqual(requests.length, 1)
+      assert.notProperty(requests[0]?.headers, "idempotency-key")
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" }))))
+
+  it.effect("one span for the call and one for each attempt", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({ name: "users" })
+      yield* after("1 minute", client.get(url))
+      const spans = yield* Effect.flatMap(Recorder.Recorder, (recorder) => recorder.spans)
+      assert.deepStrictEqual(spans.map((span) => [span.name, span.kind]), [
+        ["users", "internal"],
+        ["GET", "client"],
+        ["GET", "client"]
+      ])
+      assert.deepStrictEqual(Recorder.open(spans), [])
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])), Effect.provide(Recorder.layer)))
+})
+
+describe("each strategy", () => {
+  it.effect("can be left out", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({ attemptTimeout: "none", retry: "none", deadline: "none" })
+      const fiber = yield* Effect.fork(client.get(url))
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual(fiber.unsafePoll(), null)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(HttpScript.layer(["hang"]))))
+
+  it.effect("a key under a name of one's own opens the gate of the retry", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({ retry: quickly, idempotencyKey: { header: "X-Request-Key" } })
+      assert.strictEqual((yield* client.post(url)).status, 201)
+      const keys = (yield* HttpScript.requests).map((request) => request.headers["x-request-key"])
+      assert.strictEqual(keys.length, 2)
+      assert.isString(keys[0])
+      assert.strictEqual(keys[0], keys[1])
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 201 }]))))
+
+  it("is checked when the client is made", () => {
+    const options: ReadonlyArray<readonly [ResilientClient.Options, RegExp]> = [
+      [{ retry: { maxAttempts: 0 } }, /maxAttempts.*0/],
+      [{ retry: { maxAttempts: NaN } }, /maxAttempts.*NaN/],
+      [{ attemptTimeout: -1 }, /limit.*-1/],
+      [{ attemptTimeout: { limit: NaN } }, /limit.*NaN/],
+      [{ deadline: 0 }, /limit.*0/],
+      [{ idempotencyKey: { header: "a b" } }, /header.*a b/],
+      [{ bufferedBody: { atMost: -1 } }, /atMost.*-1/]
+    ]
+    for (const [option, message] of options) assert.throws(() => ResilientClient.middleware(option), message)
+  })
+})
+
+describe("the drop-in face", () => {
+  it.effect("folds a refusal into the platform's error, and nothing of it is lost", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.makeDropIn({ retry: "none", attemptTimeout: "1 second" })
+      const error = yield* Effect.flip(yield* Effect.map(after("1 second", client.get(url)), (exit) => exit))
+      assert.isTrue(HttpClientError.isHttpClientError(error))
+      assert.strictEqual(error._tag, "RequestError")
+      assert.strictEqual(error.reason, "Transport")
+      assert.propertyVal(Option.getOrThrow(DropIn.refusal(error)), "_tag", "AttemptTimeout")
+      // A classifier of ours looks through it.
+      assert.deepStrictEqual(
+        Option.getOrThrow(Classifier.error(error, 0)),
+        Outcome.failed(Failure.attemptTimedOut(Option.some(1000), "headers"))
+      )
+    }).pipe(Effect.provide(HttpScript.layer(["hang"]))))
+
+  it.effect("hands the platform's own errors on as they are", () =>
+    Effect.gen(function*() {
+      const base = yield* HttpClient.HttpClient
+      const own = yield* Effect.flip(base.get(url))
+      const client = yield* ResilientClient.makeDropIn({ retry: "none" })
+      const error = yield* Effect.flip(client.get(url))
+      assert.strictEqual(error.constructor, own.constructor)
+      assert.isTrue(Option.isNone(DropIn.refusal(error)))
+    }).pipe(Effect.provide(HttpScript.layer([{ fails: "ECONNREFUSED" }], { atEnd: "repeatLast" }))))
+})
+
+const api = HttpApi.make("users").add(
+  HttpApiGroup.make("users").add(HttpApiEndpoint.get("name", "/name").addSuccess(Schema.String))
+)
+
+const greetings = RpcGroup.make(Rpc.make("greet", { payload: { name: Schema.String }, success: Schema.String }))
+
+/** Serves an RPC group by the platform's own web handler. */
+const rpcHandler = Effect.gen(function*() {
+  const implementation = greetings.toLayer({ greet: ({ name }) => Effect.succeed(`hello ${name}`) })
+  const web = RpcServer.toWebHandler(greetings, {
+    layer: Layer.mergeAll(implementation, RpcSerialization.layerJson, layerContext)
+  })
+  yield* Effect.addFinalizer(() => Effect.promise(() => web.dispose()))
+  const handler: Handler = (request, response) => {
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => {
+      void web.handler(
+        new Request(`http://${request.headers.host}${request.url}`, {
+          method: request.method ?? "GET",
+          headers: { "content-type": request.headers["content-type"] ?? "" },
+          body: Buffer.concat(chunks)
+        })
+      ).then(async (answer) => {
+        response.writeHead(answer.status, Object.fromEntries(answer.headers))
+        response.end(Buffer.from(await answer.arrayBuffer()))
+      })
+    })
+  }
+  return handler
+})
+
+onEachTransport((_, layer) => {
+  const resilient = (options: ResilientClient.Options) => Layer.provide(ResilientClient.layer(options), layer())
+  const json = { headers: { "content-type": "application/json" } }
+
+  it.scopedLive("an HttpApiClient over the layer does not notice two failures", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.inTurn(
+        Fault.status(503, { body: 70_000 }),
+        Fault.resetBeforeHeaders,
+        Fault.status(200, { ...json, body: `"Ada"` })
+      ))
+      const client = yield* HttpApiClient.make(api, { baseUrl: server.url })
+      assert.strictEqual(yield* client.users.name(), "Ada")
+      assert.strictEqual(server.stats.requests.length, 3)
+    }).pipe(Effect.provide(resilient({ retry: quickly }))))
+
+  it.scopedLive("an HttpApiClient takes a folded client as its transformation", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.inTurn(Fault.status(503), Fault.status(200, { ...json, body: `"Ada"` })))
+      const client = yield* HttpApiClient.make(api, {
+        baseUrl: server.url,
+        transformClient: (base) => DropIn.fold(base.pipe(Resilience.withRetry(quickly), Resilience.withDeadline("5 seconds")))
+      })
+      assert.strictEqual(yield* client.users.name(), "Ada")
+    }).pipe(Effect.provide(layer())))
+
+  it.scopedLive("an RpcClient over the layer sends its POST again, with the same key", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.inTurn(Fault.status(503), yield* rpcHandler))
+      const Protocol = RpcClient.layerProtocolHttp({ url: server.url }).pipe(
+        Layer.provide([RpcSerialization.layerJson, resilient({ retry: quickly, idempotencyKey: {} })])
+      )
+      const greeting = yield* RpcClient.make(greetings).pipe(
+        Effect.flatMap((client) => client.greet({ name: "Ada" })),
+        Effect.provide(Protocol)
+      )
+      assert.strictEqual(greeting, "hello Ada")
+      const keys = server.stats.requests.map((request) => request.headers["idempotency-key"])
+      assert.strictEqual(keys.length, 2)
+      assert.isString(keys[0])
+      assert.strictEqual(keys[0], keys[1])
+    }))
+
+  it.scopedLive("a layer of one's own replaces the client of the application", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.inTurn(Fault.status(503), Fault.status(200, { body: "Ada" })))
+      const Own = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, (base) => DropIn.fold(Resilience.withRetryOrFail(quickly)(base)))
+      )
+      const text = HttpClient.get(server.url).pipe(Effect.flatMap((response) => response.text))
+      assert.strictEqual(yield* Effect.provide(text, Layer.provide(Own, layer())), "Ada")
+    }))
+})
