@@ -1,4 +1,5 @@
 import { HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Cause, Data, Effect, Exit, FiberId, Option } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Classifier from "../../src/core/Classifier.ts"
@@ -48,7 +49,7 @@ describe("Classifier.http, responses", () => {
 
   it("knows every status from 0 to 1100", () => {
     for (let status = 0; status <= 1100; status++) {
-      assert.deepStrictEqual(httpOf(respond(status)), expected(status), String(status))
+      deepStrictEqual(httpOf(respond(status)), expected(status), String(status))
     }
   })
 
@@ -57,7 +58,7 @@ describe("Classifier.http, responses", () => {
       const outcome = httpOf(respond(status))
       return Outcome.isFailed(outcome) && Failure.resend(outcome.failure) !== "no"
     })
-    assert.deepStrictEqual(again, [408, 425, 429, 500, 502, 503, 504])
+    deepStrictEqual(again, [408, 425, 429, 500, 502, 503, 504])
   })
 
   it.each([
@@ -67,7 +68,7 @@ describe("Classifier.http, responses", () => {
     ["500 is theirs", 500, failed(Failure.serverFault(500))],
     ["an invented 999 is terminal", 999, failed(Failure.serverFault(999))],
     ["a status that is no number is terminal", NaN, failed(Failure.serverFault(NaN))]
-  ])("%s", (_, status, outcome) => assert.deepStrictEqual(httpOf(respond(status)), outcome))
+  ])("%s", (_, status, outcome) => deepStrictEqual(httpOf(respond(status)), outcome))
 
   const hint = Option.some(7000)
   it.each([
@@ -82,30 +83,30 @@ describe("Classifier.http, responses", () => {
     [301, Outcome.success],
     [404, failed(Failure.refused(404))]
   ])("%i with Retry-After: 7", (status, outcome) => {
-    assert.deepStrictEqual(httpOf(respond(status, { "retry-after": "7" })), outcome)
+    deepStrictEqual(httpOf(respond(status, { "retry-after": "7" })), outcome)
   })
 
   it("takes a 503 with a hint of 0 for throttling, and with junk for unavailability", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       httpOf(respond(503, { "retry-after": "0" })),
       failed(Failure.throttled({ status: 503, retryAfter: Option.some(0) }))
     )
     for (const junk of ["", "-1", "1e9", "soon", "120, 120", "NaN", "Infinity", "0x10"]) {
-      assert.deepStrictEqual(httpOf(respond(503, { "retry-after": junk })), failed(Failure.unavailable({ status: 503 })), junk)
+      deepStrictEqual(httpOf(respond(503, { "retry-after": junk })), failed(Failure.unavailable({ status: 503 })), junk)
     }
   })
 
   it("reads a hint that is a date by the clock it is given", () => {
     const exit = respond(429, { "retry-after": "Mon, 15 Jun 2026 12:00:30 GMT" })
-    assert.deepStrictEqual(httpOf(exit), failed(Failure.throttled({ status: 429, retryAfter: Option.some(30_000) })))
-    assert.deepStrictEqual(
+    deepStrictEqual(httpOf(exit), failed(Failure.throttled({ status: 429, retryAfter: Option.some(30_000) })))
+    deepStrictEqual(
       Classifier.run(Classifier.http, exit, now + 10_000),
       failed(Failure.throttled({ status: 429, retryAfter: Option.some(20_000) }))
     )
   })
 
   it("works on the platform's own response", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       httpOf(Exit.succeed(response(503, { "Retry-After": "7" }))),
       failed(Failure.throttled({ status: 503, retryAfter: hint }))
     )
@@ -275,9 +276,9 @@ const shapes: ReadonlyArray<readonly [string, unknown, Failure.Failure]> = [
 
 describe("Classifier, errors by what caused them", () => {
   it.each(shapes)("%s", (_, error, failure) => {
-    assert.deepStrictEqual(httpOf(Exit.fail(error)), failed(failure))
-    assert.deepStrictEqual(Classifier.run(Classifier.errors, Exit.fail(error), now), failed(failure))
-    assert.deepStrictEqual(Classifier.error(error, now), Option.some(failed(failure)))
+    deepStrictEqual(httpOf(Exit.fail(error)), failed(failure))
+    deepStrictEqual(Classifier.run(Classifier.errors, Exit.fail(error), now), failed(failure))
+    deepStrictEqual(Classifier.error(error, now), Option.some(failed(failure)))
   })
 
   it("sees that a timed out attempt was behind RetriesExhausted", () => {
@@ -302,7 +303,7 @@ describe("Classifier, errors by what caused them", () => {
     ["an error that could carry a failure, and carries none", { [Failure.key]: undefined }],
     ["__proto__ for a code", Object.assign(new Error("x"), { code: "__proto__" })]
   ])("does not know %s: Unknown, terminal, with the error in it", (_, error) => {
-    assert.deepStrictEqual(httpOf(Exit.fail(error)), failed(Failure.unknown(error)))
+    deepStrictEqual(httpOf(Exit.fail(error)), failed(Failure.unknown(error)))
     assert.strictEqual(Failure.resend(Failure.unknown(error)), "no")
   })
 
@@ -317,7 +318,7 @@ describe("Classifier, errors by what caused them", () => {
   })
 
   it("takes the first link that says something, from the outside in", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Classifier.error(new Error("outer", { cause: Object.assign(new Error("x", { cause: refused }), { code: "EPIPE" }) }), now),
       Option.some(failed(Failure.connectionLost("EPIPE")))
     )
@@ -325,16 +326,23 @@ describe("Classifier, errors by what caused them", () => {
 
   it("takes, of parts of equal depth, the one that may have been sent: a POST must not slip through", () => {
     for (const parts of [[refused, reset], [reset, refused], [noHost, refused, reset, refused]]) {
-      assert.deepStrictEqual(
+      deepStrictEqual(
         Classifier.error(new AggregateError(parts), now),
         Option.some(failed(Failure.connectionLost("ECONNRESET")))
       )
     }
   })
 
+  it("takes, of parts of equal depth and equal right, the first", () => {
+    const pipe = system("EPIPE", "write")
+    for (const [parts, code] of [[[reset, pipe], "ECONNRESET"], [[pipe, reset], "EPIPE"]] as const) {
+      deepStrictEqual(Classifier.error(new AggregateError(parts), now), Option.some(failed(Failure.connectionLost(code))))
+    }
+  })
+
   it("takes, of parts of equal depth, the one that cannot pass", () => {
     for (const parts of [[selfSigned, refused], [reset, selfSigned], [statusCode(503), selfSigned]]) {
-      assert.deepStrictEqual(
+      deepStrictEqual(
         Classifier.error(new AggregateError(parts), now),
         Option.some(failed(Failure.untrusted("DEPTH_ZERO_SELF_SIGNED_CERT")))
       )
@@ -381,13 +389,13 @@ describe("Classifier, causes", () => {
       failed(Failure.malformed("request", "ERR_INVALID_CHAR"))
     ]
   ])("%s", (_, cause, outcome) => {
-    assert.deepStrictEqual(httpOf(Exit.failCause(cause)), outcome)
-    assert.deepStrictEqual(Classifier.run(Classifier.errors, Exit.failCause(cause), now), outcome)
+    deepStrictEqual(httpOf(Exit.failCause(cause)), outcome)
+    deepStrictEqual(Classifier.run(Classifier.errors, Exit.failCause(cause), now), outcome)
   })
 
   it("a real parallel failure is what Effect makes it", () => {
     const exit = Effect.runSyncExit(Effect.exit(Effect.failCause(Cause.parallel(fail, fail))).pipe(Effect.flatten))
-    assert.deepStrictEqual(httpOf(exit as Exit.Exit<never, unknown>), bySelf)
+    deepStrictEqual(httpOf(exit as Exit.Exit<never, unknown>), bySelf)
   })
 })
 
@@ -401,7 +409,7 @@ const work = (f: () => void): number => {
 
 describe("Classifier, hostile errors", () => {
   const within50ms = (error: unknown, expected: Outcome.Outcome) => {
-    assert.isBelow(work(() => assert.deepStrictEqual(httpOf(Exit.fail(error)), expected)), 50)
+    assert.isBelow(work(() => deepStrictEqual(httpOf(Exit.fail(error)), expected)), 50)
   }
   const chainOf = (depth: number, innermost: unknown): unknown =>
     Array.from({ length: depth }).reduce<unknown>((cause) => new Error("wrapped", { cause }), innermost)
@@ -439,11 +447,28 @@ describe("Classifier, hostile errors", () => {
     within50ms(nested, failed(Failure.unknown(nested)))
   })
 
+  it("looks at no error twice, and at 64 in all", () => {
+    let looked = 0
+    const forest = (depth: number): Error =>
+      Object.defineProperty(new AggregateError(depth === 0 ? [] : Array.from({ length: 20 }, () => forest(depth - 1))), "code", {
+        get: () => {
+          looked++
+          return "?"
+        }
+      })
+    const tree = forest(3)
+    within50ms(tree, failed(Failure.unknown(tree)))
+    assert.strictEqual(looked, 64)
+    const knot = new AggregateError([])
+    knot.errors.push(...Array.from({ length: 64 }, () => knot))
+    within50ms(knot, failed(Failure.unknown(knot)))
+  })
+
   it("survives a cause of twenty thousand failures", () => {
     let cause: Cause.Cause<unknown> = Cause.fail(refused)
     for (let i = 0; i < 20_000; i++) cause = i % 2 === 0 ? Cause.parallel(cause, Cause.fail(i)) : Cause.sequential(Cause.fail(i), cause)
     const took = work(() =>
-      assert.deepStrictEqual(httpOf(Exit.failCause(cause)), failed(Failure.connectFailure("tcp", "ECONNREFUSED"))))
+      deepStrictEqual(httpOf(Exit.failCause(cause)), failed(Failure.connectFailure("tcp", "ECONNREFUSED"))))
     assert.isBelow(took, 1000)
   })
 
@@ -466,13 +491,13 @@ describe("Classifier, hostile errors", () => {
     const outcome = httpOf(Exit.fail(error))
     assert.strictEqual(outcome._tag, "Failed")
     assert.strictEqual(Outcome.isFailed(outcome) ? Failure.resend(outcome.failure) : undefined, "no")
-    assert.deepStrictEqual(httpOf(Exit.die(error)), Outcome.ignored)
+    deepStrictEqual(httpOf(Exit.die(error)), Outcome.ignored)
   })
 
   it("does not take a cause of undefined or null for one", () => {
     for (const cause of [undefined, null, 0, "", "ECONNRESET", Symbol("x")]) {
       const error = new Error("x", { cause })
-      assert.deepStrictEqual(httpOf(Exit.fail(error)), failed(Failure.unknown(error)))
+      deepStrictEqual(httpOf(Exit.fail(error)), failed(Failure.unknown(error)))
     }
   })
 })
@@ -480,14 +505,14 @@ describe("Classifier, hostile errors", () => {
 describe("Classifier.errors and Classifier.anyError", () => {
   it("take any value for a success", () => {
     for (const value of [undefined, null, 0, { status: 503, headers: {} }]) {
-      assert.deepStrictEqual(Classifier.run(Classifier.errors, Exit.succeed(value), now), Outcome.success)
-      assert.deepStrictEqual(Classifier.run(Classifier.anyError, Exit.succeed(value), now), Outcome.success)
+      deepStrictEqual(Classifier.run(Classifier.errors, Exit.succeed(value), now), Outcome.success)
+      deepStrictEqual(Classifier.run(Classifier.anyError, Exit.succeed(value), now), Outcome.success)
     }
   })
 
   it("anyError takes what is terminal or unknown for unavailability", () => {
     for (const error of ["busy", new Error("busy"), statusCode(404), transport(selfSigned), null]) {
-      assert.deepStrictEqual(Classifier.run(Classifier.anyError, Exit.fail(error), now), failed(Failure.unavailable()))
+      deepStrictEqual(Classifier.run(Classifier.anyError, Exit.fail(error), now), failed(Failure.unavailable()))
     }
   })
 
@@ -495,14 +520,14 @@ describe("Classifier.errors and Classifier.anyError", () => {
     for (const [error, failure] of [
       [transport(refused), Failure.connectFailure("tcp", "ECONNREFUSED")],
       [statusCode(429, { "Retry-After": "7" }), Failure.throttled({ status: 429, retryAfter: Option.some(7000) })]
-    ] as const) assert.deepStrictEqual(Classifier.run(Classifier.anyError, Exit.fail(error), now), failed(failure))
+    ] as const) deepStrictEqual(Classifier.run(Classifier.anyError, Exit.fail(error), now), failed(failure))
   })
 
   it("anyError leaves defects and interruption alone", () => {
-    assert.deepStrictEqual(Classifier.run(Classifier.anyError, Exit.die("bug"), now), Outcome.ignored)
-    assert.deepStrictEqual(Classifier.run(Classifier.anyError, Exit.interrupt(FiberId.none), now), Outcome.ignored)
+    deepStrictEqual(Classifier.run(Classifier.anyError, Exit.die("bug"), now), Outcome.ignored)
+    deepStrictEqual(Classifier.run(Classifier.anyError, Exit.interrupt(FiberId.none), now), Outcome.ignored)
     const malformed = Object.assign(new TypeError("x"), { code: "ERR_INVALID_CHAR" })
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Classifier.run(Classifier.anyError, Exit.die(malformed), now),
       failed(Failure.malformed("request", "ERR_INVALID_CHAR"))
     )
@@ -515,54 +540,54 @@ describe("Classifier, composed", () => {
     error === "busy" ? Option.some(failed(Failure.throttled())) : Option.none())
 
   it("onStatus has an opinion on its statuses only", () => {
-    assert.deepStrictEqual(conflict.classify(respond(409), now), Option.some(failed(Failure.unavailable({ status: 409 }))))
-    assert.deepStrictEqual(conflict.classify(respond(408), now), Option.none())
-    assert.deepStrictEqual(conflict.classify(Exit.fail("409"), now), Option.none())
-    assert.deepStrictEqual(conflict.classify(Exit.die("409"), now), Option.none())
+    deepStrictEqual(conflict.classify(respond(409), now), Option.some(failed(Failure.unavailable({ status: 409 }))))
+    deepStrictEqual(conflict.classify(respond(408), now), Option.none())
+    deepStrictEqual(conflict.classify(Exit.fail("409"), now), Option.none())
+    deepStrictEqual(conflict.classify(Exit.die("409"), now), Option.none())
   })
 
   it("onStatus sees the status that filterStatusOk made an error of", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       conflict.classify(Exit.fail(statusCode(409)), now),
       Option.some(failed(Failure.unavailable({ status: 409 })))
     )
-    assert.deepStrictEqual(conflict.classify(Exit.fail(decode(new SyntaxError("x"), 409)), now), Option.none())
+    deepStrictEqual(conflict.classify(Exit.fail(decode(new SyntaxError("x"), 409)), now), Option.none())
   })
 
   it("onStatus is given the hint of the response", () => {
     const quota = Classifier.onStatus("quota", [403], ({ status }, retryAfter) => failed(Failure.throttled({ status, retryAfter })))
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Classifier.run(quota, respond(403, { "retry-after": "9" }), now),
       failed(Failure.throttled({ status: 403, retryAfter: Option.some(9000) }))
     )
   })
 
   it("onError is asked for each typed error of a cause, and for nothing else", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       busy.classify(Exit.failCause(Cause.parallel(Cause.fail("idle"), Cause.fail("busy"))), now),
       Option.some(failed(Failure.throttled()))
     )
-    assert.deepStrictEqual(busy.classify(Exit.die("busy"), now), Option.none())
-    assert.deepStrictEqual(busy.classify(Exit.succeed("busy"), now), Option.none())
+    deepStrictEqual(busy.classify(Exit.die("busy"), now), Option.none())
+    deepStrictEqual(busy.classify(Exit.succeed("busy"), now), Option.none())
   })
 
   it("orElse asks the second where the first has no opinion", () => {
     const both = Classifier.orElse(busy, Classifier.errors)
-    assert.deepStrictEqual(Classifier.run(both, Exit.fail("busy"), now), failed(Failure.throttled()))
-    assert.deepStrictEqual(Classifier.run(both, Exit.fail(reset), now), failed(Failure.connectionLost("ECONNRESET")))
+    deepStrictEqual(Classifier.run(both, Exit.fail("busy"), now), failed(Failure.throttled()))
+    deepStrictEqual(Classifier.run(both, Exit.fail(reset), now), failed(Failure.connectionLost("ECONNRESET")))
   })
 
   it("override asks the new one first, and keeps every opinion of the default where it has none", () => {
     const overridden = Classifier.http.pipe(Classifier.override(conflict))
     for (let status = 0; status <= 1100; status++) {
-      assert.deepStrictEqual(
+      deepStrictEqual(
         Classifier.run(overridden, respond(status), now),
         status === 409 ? failed(Failure.unavailable({ status })) : httpOf(respond(status)),
         String(status)
       )
     }
     for (const [name, error] of shapes) {
-      assert.deepStrictEqual(Classifier.run(overridden, Exit.fail(error), now), httpOf(Exit.fail(error)), name)
+      deepStrictEqual(Classifier.run(overridden, Exit.fail(error), now), httpOf(Exit.fail(error)), name)
     }
   })
 
@@ -575,9 +600,9 @@ describe("Classifier, composed", () => {
 
   it("run has an opinion where no classifier has one", () => {
     const none = Classifier.make("none", () => Option.none())
-    assert.deepStrictEqual(Classifier.run(none, Exit.succeed(1), now), Outcome.success)
-    assert.deepStrictEqual(Classifier.run(none, Exit.fail("x"), now), failed(Failure.unknown("x")))
-    assert.deepStrictEqual(Classifier.run(none, Exit.die("x"), now), Outcome.ignored)
-    assert.deepStrictEqual(Classifier.run(none, Exit.interrupt(FiberId.none), now), Outcome.ignored)
+    deepStrictEqual(Classifier.run(none, Exit.succeed(1), now), Outcome.success)
+    deepStrictEqual(Classifier.run(none, Exit.fail("x"), now), failed(Failure.unknown("x")))
+    deepStrictEqual(Classifier.run(none, Exit.die("x"), now), Outcome.ignored)
+    deepStrictEqual(Classifier.run(none, Exit.interrupt(FiberId.none), now), Outcome.ignored)
   })
 })

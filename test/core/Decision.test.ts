@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Option } from "effect"
 import { assert, describe, it } from "vitest"
 import { maxDelay } from "../../src/core/Backoff.ts"
@@ -133,7 +134,7 @@ const table: ReadonlyArray<
 
 describe("Decision.decide", () => {
   it.each(table)("%s", (_, situation, outcome, proposal, expected) => {
-    assert.deepStrictEqual(Decision.decide(situation, outcome, proposal, now), expected)
+    deepStrictEqual(Decision.decide(situation, outcome, proposal, now), expected)
   })
 })
 
@@ -146,7 +147,7 @@ describe("Decision.honour", () => {
   })
 
   it("is satisfied with a delay as long as the hint", () => {
-    assert.deepStrictEqual(Decision.honour(Decision.proceed(7000), asking(7000), options), Decision.proceed(7000, "Backoff", "honoured"))
+    deepStrictEqual(Decision.honour(Decision.proceed(7000), asking(7000), options), Decision.proceed(7000, "Backoff", "honoured"))
   })
 
   it.each([
@@ -157,7 +158,7 @@ describe("Decision.honour", () => {
     [0.5, 0, 10_000],
     [1, 1, 20_000]
   ])("a draw of %d with jitter %d makes %d of a hint of 10 s", (draw, jitter, delay) => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Decision.honour(wait100, asking(10_000), { atMost: 60_000, jitter, draw }),
       Decision.proceed(delay, "RetryAfter", "honoured")
     )
@@ -170,7 +171,7 @@ describe("Decision.honour", () => {
     [Infinity, 15_000],
     [-Infinity, 10_000]
   ])("a draw of %d, from a Random that is none, does not shorten", (draw, delay) => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Decision.honour(wait100, asking(10_000), { atMost: 60_000, jitter: 0.5, draw }),
       Decision.proceed(delay, "RetryAfter", "honoured")
     )
@@ -178,25 +179,25 @@ describe("Decision.honour", () => {
 
   it("holds the hint against the cap, not what jitter makes of it", () => {
     const jittered = { atMost: 60_000, jitter: 1, draw: 0.5 }
-    assert.deepStrictEqual(Decision.honour(wait100, asking(60_000), jittered), Decision.proceed(90_000, "RetryAfter", "honoured"))
-    assert.deepStrictEqual(Decision.honour(wait100, asking(60_001), jittered), Decision.stop("RetryAfterTooLong", Option.some(60_001)))
+    deepStrictEqual(Decision.honour(wait100, asking(60_000), jittered), Decision.proceed(90_000, "RetryAfter", "honoured"))
+    deepStrictEqual(Decision.honour(wait100, asking(60_001), jittered), Decision.stop("RetryAfterTooLong", Option.some(60_001)))
   })
 
   it("of two caps the smaller one holds, in either order", () => {
     const [strict, patient] = [{ ...options, atMost: 10_000 }, { ...options, atMost: 300_000 }]
     const stopped = Decision.stop("RetryAfterTooLong", Option.some(120_000))
-    assert.deepStrictEqual(Decision.honour(Decision.honour(wait100, asking(120_000), strict), asking(120_000), patient), stopped)
-    assert.deepStrictEqual(Decision.honour(Decision.honour(wait100, asking(120_000), patient), asking(120_000), strict), stopped)
+    deepStrictEqual(Decision.honour(Decision.honour(wait100, asking(120_000), strict), asking(120_000), patient), stopped)
+    deepStrictEqual(Decision.honour(Decision.honour(wait100, asking(120_000), patient), asking(120_000), strict), stopped)
   })
 
   it("never waits longer than a timer can", () => {
     const all = { atMost: Infinity, jitter: 1, draw: 1 }
-    assert.deepStrictEqual(Decision.honour(wait100, asking(1e300), all), Decision.proceed(maxDelay, "RetryAfter", "honoured"))
-    assert.deepStrictEqual(Decision.honour(wait100, asking(Infinity), all), Decision.proceed(maxDelay, "RetryAfter", "honoured"))
+    deepStrictEqual(Decision.honour(wait100, asking(1e300), all), Decision.proceed(maxDelay, "RetryAfter", "honoured"))
+    deepStrictEqual(Decision.honour(wait100, asking(Infinity), all), Decision.proceed(maxDelay, "RetryAfter", "honoured"))
   })
 
   it("takes a hint that is no number for none", () => {
-    assert.deepStrictEqual(Decision.honour(wait100, asking(NaN), options), Decision.proceed(100, "Backoff", "honoured"))
-    assert.deepStrictEqual(Decision.honour(wait100, asking(-5), options), Decision.proceed(100, "Backoff", "honoured"))
+    deepStrictEqual(Decision.honour(wait100, asking(NaN), options), Decision.proceed(100, "Backoff", "honoured"))
+    deepStrictEqual(Decision.honour(wait100, asking(-5), options), Decision.proceed(100, "Backoff", "honoured"))
   })
 })

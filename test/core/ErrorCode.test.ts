@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Option } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -18,7 +19,7 @@ describe("ErrorCode", () => {
     "ESERVFAIL",
     "ETIMEOUT"
   ])("%s: no such host", (code) => {
-    assert.deepStrictEqual(of(coded(code)), Failure.connectFailure("dns", code))
+    deepStrictEqual(of(coded(code)), Failure.connectFailure("dns", code))
   })
 
   it.each([
@@ -32,7 +33,7 @@ describe("ErrorCode", () => {
     "ERR_SOCKET_CONNECTION_TIMEOUT",
     "UND_ERR_CONNECT_TIMEOUT"
   ])("%s: never connected", (code) => {
-    assert.deepStrictEqual(of(coded(code)), Failure.connectFailure("tcp", code))
+    deepStrictEqual(of(coded(code)), Failure.connectFailure("tcp", code))
   })
 
   it.each([
@@ -48,7 +49,7 @@ describe("ErrorCode", () => {
     "UND_ERR_HEADERS_TIMEOUT",
     "UND_ERR_BODY_TIMEOUT"
   ])("%s: lost, perhaps after it was sent", (code) => {
-    assert.deepStrictEqual(of(coded(code)), Failure.connectionLost(code))
+    deepStrictEqual(of(coded(code)), Failure.connectionLost(code))
   })
 
   it.each([
@@ -66,7 +67,7 @@ describe("ErrorCode", () => {
     "HOSTNAME_MISMATCH",
     "EPROTO"
   ])("%s: not to be trusted", (code) => {
-    assert.deepStrictEqual(of(coded(code)), Failure.untrusted(code))
+    deepStrictEqual(of(coded(code)), Failure.untrusted(code))
   })
 
   it.each([
@@ -83,24 +84,24 @@ describe("ErrorCode", () => {
     ["HPE_HEADER_OVERFLOW", "response"],
     ["HPE_SOMETHING_OF_NEXT_YEAR", "response"]
   ] as const)("%s: a malformed %s", (code, what) => {
-    assert.deepStrictEqual(of(coded(code)), Failure.malformed(what, code))
+    deepStrictEqual(of(coded(code)), Failure.malformed(what, code))
   })
 
   it("tells a time-out while connecting from one on a connection by the system call", () => {
-    assert.deepStrictEqual(of(coded("ETIMEDOUT", { syscall: "connect" })), Failure.connectFailure("tcp", "ETIMEDOUT"))
-    assert.deepStrictEqual(of(coded("ETIMEDOUT", { syscall: "read" })), Failure.connectionLost("ETIMEDOUT"))
+    deepStrictEqual(of(coded("ETIMEDOUT", { syscall: "connect" })), Failure.connectFailure("tcp", "ETIMEDOUT"))
+    deepStrictEqual(of(coded("ETIMEDOUT", { syscall: "read" })), Failure.connectionLost("ETIMEDOUT"))
   })
 
   it("believes the system call before the code", () => {
-    assert.deepStrictEqual(of(coded("EACCES", { syscall: "connect" })), Failure.connectFailure("tcp", "EACCES"))
-    assert.deepStrictEqual(of(coded("EBUSY", { syscall: "getaddrinfo" })), Failure.connectFailure("dns", "EBUSY"))
+    deepStrictEqual(of(coded("EACCES", { syscall: "connect" })), Failure.connectFailure("tcp", "EACCES"))
+    deepStrictEqual(of(coded("EBUSY", { syscall: "getaddrinfo" })), Failure.connectFailure("dns", "EBUSY"))
   })
 
   it("knows a connection that closed in the TLS handshake, on which nothing can have been sent", () => {
     const error = Object.assign(new Error("Client network socket disconnected before secure TLS connection was established"), {
       code: "ECONNRESET"
     })
-    assert.deepStrictEqual(of(error), Failure.connectFailure("tls", "ECONNRESET"))
+    deepStrictEqual(of(error), Failure.connectFailure("tls", "ECONNRESET"))
   })
 
   /** The happy eyeballs of Node: all addresses of a host have failed, and the system call stands in the parts only. */
@@ -109,7 +110,7 @@ describe("ErrorCode", () => {
       Object.assign(new Error(`connect ETIMEDOUT ${address}:443`), { code: "ETIMEDOUT", errno: -110, syscall: "connect", address })
     const error = Object.assign(new AggregateError([one("::1"), one("127.0.0.1")], ""), { code: "ETIMEDOUT" })
     const failures = [error, ...error.errors].map(of).filter((failure) => failure !== undefined)
-    assert.deepStrictEqual(failures[0], Failure.connectFailure("tcp", "ETIMEDOUT"))
+    deepStrictEqual(failures[0], Failure.connectFailure("tcp", "ETIMEDOUT"))
   })
 
   it.each([
@@ -121,7 +122,7 @@ describe("ErrorCode", () => {
     ["Network connection lost.", "Workers"],
     ["The network connection was lost.", "Safari"]
   ])("a TypeError that says %j (%s) is a lost connection", (message) => {
-    assert.deepStrictEqual(of(new TypeError(message)), Failure.connectionLost("unknown"))
+    deepStrictEqual(of(new TypeError(message)), Failure.connectionLost("unknown"))
   })
 
   it.each([
@@ -130,7 +131,7 @@ describe("ErrorCode", () => {
     ["Invalid header value char", "node"],
     ["Failed to parse URL from /x", "undici"]
   ])("a TypeError that says %j (%s) is a malformed request", (message) => {
-    assert.deepStrictEqual(of(new TypeError(message)), Failure.malformed("request", "TypeError"))
+    deepStrictEqual(of(new TypeError(message)), Failure.malformed("request", "TypeError"))
   })
 
   it.each(["x is not a function", "Cannot read properties of undefined (reading 'fetch')", "I fetch failed", "terminated early"])(
@@ -143,7 +144,7 @@ describe("ErrorCode", () => {
   })
 
   it("takes fetch's TypeError for a lost connection where its cause is undefined", () => {
-    assert.deepStrictEqual(of(new TypeError("fetch failed", { cause: undefined })), Failure.connectionLost("unknown"))
+    deepStrictEqual(of(new TypeError("fetch failed", { cause: undefined })), Failure.connectionLost("unknown"))
   })
 
   it.each([
@@ -154,7 +155,7 @@ describe("ErrorCode", () => {
       Failure.malformed("response", "HTTPParserError")
     ],
     ["undici's unknown scheme", new Error("unknown scheme"), Failure.malformed("url", "unknown scheme")]
-  ])("%s is malformed", (_, error, expected) => assert.deepStrictEqual(of(error), expected))
+  ])("%s is malformed", (_, error, expected) => deepStrictEqual(of(error), expected))
 
   it.each([
     ["a number as code, as DOMException has", Object.assign(new Error("aborted"), { code: 20, name: "AbortError" })],
@@ -176,7 +177,7 @@ describe("ErrorCode", () => {
   ])("has no opinion on %s", (_, error) => assert.strictEqual(of(error), undefined))
 
   it("knows a code below a name from the prototype chain", () => {
-    assert.deepStrictEqual(of(JSON.parse("{\"__proto__\":{\"code\":\"EPIPE\"},\"code\":\"ECONNRESET\"}")), Failure.connectionLost("ECONNRESET"))
+    deepStrictEqual(of(JSON.parse("{\"__proto__\":{\"code\":\"EPIPE\"},\"code\":\"ECONNRESET\"}")), Failure.connectionLost("ECONNRESET"))
   })
 
   it("is total: any value has a failure or has none", () => {

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Option } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Failure from "../../src/core/Failure.ts"
@@ -54,18 +55,18 @@ const tags: { readonly [K in Failure.Tag]: true } = {
 
 describe("Failure", () => {
   it("has a row below for every tag", () => {
-    assert.deepStrictEqual(new Set(table.map(([, failure]) => failure._tag)), new Set(Object.keys(tags)))
+    deepStrictEqual(new Set(table.map(([, failure]) => failure._tag)), new Set(Object.keys(tags)))
   })
 
   it.each(table)("%s: what was sent, whether to send again, its label", (_, failure, sent, resend, label) => {
-    assert.deepStrictEqual([Failure.sent(failure), Failure.resend(failure), Failure.label(failure)], [sent, resend, label])
+    deepStrictEqual([Failure.sent(failure), Failure.resend(failure), Failure.label(failure)], [sent, resend, label])
   })
 
   it("was never sent, and is terminal, where we rejected it ourselves", () => {
     const rejected = Failure.rejected("RateLimited", Option.some(250))
     assert.strictEqual(Failure.sent(rejected), "never")
     assert.strictEqual(Failure.resend(rejected), "no")
-    assert.deepStrictEqual(Failure.retryAfter(rejected), Option.some(250))
+    deepStrictEqual(Failure.retryAfter(rejected), Option.some(250))
   })
 
   it("only 500 of all 5xx that are server faults is worth another attempt", () => {
@@ -95,7 +96,7 @@ describe("Failure", () => {
   ]
 
   it.each(hinted)("%s: its status and its hint", (_, failure, status, retryAfter) => {
-    assert.deepStrictEqual([Failure.status(failure), Failure.retryAfter(failure)], [status, retryAfter])
+    deepStrictEqual([Failure.status(failure), Failure.retryAfter(failure)], [status, retryAfter])
   })
 
   it("says nothing of an unknown error in its label", () => {

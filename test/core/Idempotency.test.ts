@@ -1,4 +1,5 @@
 import { Headers } from "@effect/platform"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Option } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Failure from "../../src/core/Failure.ts"
@@ -51,21 +52,21 @@ describe("Idempotency", () => {
     [false, false, Option.some("NotReplayable"), Option.some("NotReplayable")]
   ])("idempotent: %s, replayable: %s", (idempotent, replayable, maybeSent, never) => {
     const request = { idempotent, replayable }
-    assert.deepStrictEqual(Idempotency.objection(request, reset), maybeSent)
-    assert.deepStrictEqual(Idempotency.objection(request, answered), maybeSent)
-    assert.deepStrictEqual(Idempotency.objection(request, neverSent), never)
+    deepStrictEqual(Idempotency.objection(request, reset), maybeSent)
+    deepStrictEqual(Idempotency.objection(request, answered), maybeSent)
+    deepStrictEqual(Idempotency.objection(request, neverSent), never)
   })
 
   it("has no objection to what may always be sent again", () => {
     for (const failure of [reset, neverSent, answered]) {
-      assert.deepStrictEqual(Idempotency.objection(Idempotency.always, failure), Option.none())
+      deepStrictEqual(Idempotency.objection(Idempotency.always, failure), Option.none())
     }
   })
 
   it("objects to a second POST after everything that may have been sent", () => {
     const post = { idempotent: false, replayable: true }
     for (const failure of [reset, answered, Failure.attemptTimedOut(), Failure.serverFault(500), Failure.unknown("?")]) {
-      assert.deepStrictEqual(Idempotency.objection(post, failure), Option.some("NotIdempotent"), failure._tag)
+      deepStrictEqual(Idempotency.objection(post, failure), Option.some("NotIdempotent"), failure._tag)
     }
   })
 })

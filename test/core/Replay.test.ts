@@ -1,4 +1,5 @@
 import { HttpBody, HttpClientRequest } from "@effect/platform"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Effect, Stream } from "effect"
 import { Readable } from "node:stream"
 import { assert, describe, it } from "vitest"
@@ -65,14 +66,14 @@ describe("Replay", () => {
     assert.strictEqual(declared._tag, body._tag)
     assert.strictEqual(declared.contentType, body.contentType)
     assert.strictEqual(declared.contentLength, body.contentLength)
-    assert.deepStrictEqual(Object.keys(declared), Object.keys(body))
+    deepStrictEqual(Object.keys(declared), Object.keys(body))
     assert.strictEqual(JSON.stringify(declared), JSON.stringify(body))
   })
 
   it("a declared stream gives its bytes, each time", async () => {
     const body = Replay.replayable(HttpBody.stream(Stream.make(bytes, new Uint8Array([4])), "application/x", 4))
-    assert.deepStrictEqual(await collect(body), [bytes, new Uint8Array([4])])
-    assert.deepStrictEqual(await collect(body), [bytes, new Uint8Array([4])])
+    deepStrictEqual(await collect(body), [bytes, new Uint8Array([4])])
+    deepStrictEqual(await collect(body), [bytes, new Uint8Array([4])])
   })
 
   it("stays declared in a request, through the mappings that leave the body alone", () => {

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Cause, Exit, FiberId, Option } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -84,15 +85,15 @@ const classifier: fc.Arbitrary<Classifier.Classifier<Classifier.ResponseLike>> =
       Option.fromNullable(f(Exit.isSuccess(exit) ? exit.value.status : Cause.isInterruptedOnly(exit.cause)))
     )
   ),
-  fc.tuple(fc.array(fc.integer({ min: 400, max: 599 })), outcome).map(([statuses, what]) =>
+  fc.tuple(fc.array(fc.integer({ min: 400, max: 599 }), { minLength: 1 }), outcome).map(([statuses, what]) =>
     Classifier.onStatus("statuses", statuses, () => what)
   )
 )
 
 const same = (one: Classifier.Classifier<Classifier.ResponseLike>, other: Classifier.Classifier<Classifier.ResponseLike>) =>
 (on: Exit.Exit<Classifier.ResponseLike, unknown>): void => {
-  assert.deepStrictEqual(one.classify(on, now), other.classify(on, now))
-  assert.deepStrictEqual(Classifier.run(one, on, now), Classifier.run(other, on, now))
+  deepStrictEqual(one.classify(on, now), other.classify(on, now))
+  deepStrictEqual(Classifier.run(one, on, now), Classifier.run(other, on, now))
 }
 
 describe("laws of Classifier", () => {
@@ -131,7 +132,7 @@ describe("laws of Classifier", () => {
     fc.assert(
       fc.property(classifier, exit, (mine, on) => {
         const opinion = mine.classify(on, now)
-        assert.deepStrictEqual(
+        deepStrictEqual(
           Classifier.http.pipe(Classifier.override(mine)).classify(on, now),
           Option.isSome(opinion) ? opinion : Classifier.http.classify(on, now)
         )
@@ -171,7 +172,7 @@ describe("laws of the default classifiers", () => {
   it("give the same answer to the same exit", () =>
     fc.assert(
       fc.property(exit, (on) => {
-        assert.deepStrictEqual(Classifier.run(Classifier.http, on, now), Classifier.run(Classifier.http, on, now))
+        deepStrictEqual(Classifier.run(Classifier.http, on, now), Classifier.run(Classifier.http, on, now))
       }),
       runs
     ))
@@ -203,7 +204,7 @@ describe("laws of the default classifiers", () => {
       fc.property(error, (on) => {
         const alone = Classifier.run(Classifier.http, Exit.fail(on), now)
         const beside = Exit.failCause(Cause.parallel(Cause.fail(on), Cause.interrupt(FiberId.none)))
-        assert.deepStrictEqual(Classifier.run(Classifier.http, beside, now), alone)
+        deepStrictEqual(Classifier.run(Classifier.http, beside, now), alone)
       }),
       runs
     ))

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Option } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -86,7 +87,7 @@ describe("laws of Decision.decide", () => {
   it("never sends again what cannot succeed", () =>
     fc.assert(
       fc.property(decided, ({ decision, outcome }) => {
-        if (Outcome.isFailed(outcome) && Failure.resend(outcome.failure) === "no") assert.deepStrictEqual(decision, Decision.giveUp("Terminal"))
+        if (Outcome.isFailed(outcome) && Failure.resend(outcome.failure) === "no") deepStrictEqual(decision, Decision.giveUp("Terminal"))
       }),
       runs
     ))
@@ -131,7 +132,7 @@ describe("laws of Decision.decide", () => {
         const early = Failure.unavailable({ status: 425 })
         const index = where % (self.earlier.length + 1)
         const earlier = [...self.earlier.slice(0, index), { failure: early }, ...self.earlier.slice(index)]
-        assert.deepStrictEqual(
+        deepStrictEqual(
           Decision.decide({ ...self, earlier }, Outcome.failed(early), proposed, at),
           Decision.giveUp("Terminal")
         )
@@ -183,7 +184,7 @@ describe("laws of Decision.decide", () => {
         const later = Decision.decide(self, what, proposed, at)
         const deadline = Option.some(Option.getOrElse(self.deadline, () => at + 100_000) - sooner)
         const earlier = Decision.decide({ ...self, deadline }, what, proposed, at)
-        if (earlier._tag === "Resend") assert.deepStrictEqual(earlier, later)
+        if (earlier._tag === "Resend") deepStrictEqual(earlier, later)
       }),
       runs
     ))
@@ -192,7 +193,7 @@ describe("laws of Decision.decide", () => {
     fc.assert(
       fc.property(near, outcome, proposal, fc.nat(8), ([self, at], what, proposed, fewer) => {
         const decision = Decision.decide({ ...self, maxAttempts: self.maxAttempts - fewer }, what, proposed, at)
-        if (decision._tag === "Resend") assert.deepStrictEqual(decision, Decision.decide(self, what, proposed, at))
+        if (decision._tag === "Resend") deepStrictEqual(decision, Decision.decide(self, what, proposed, at))
       }),
       runs
     ))
@@ -201,7 +202,7 @@ describe("laws of Decision.decide", () => {
     fc.assert(
       fc.property(decided, ({ at, decision, outcome, proposed, self }) => {
         if (!Outcome.isFailed(outcome)) return
-        assert.deepStrictEqual(
+        deepStrictEqual(
           decision,
           Option.getOrElse(Decision.refuse(self, outcome.failure), () => Decision.settle(self, outcome.failure, proposed, at))
         )
@@ -215,7 +216,7 @@ describe("laws of Decision.honour", () => {
     fc.assert(
       fc.property(proposal, failure, honouring, (proposed, what, options) => {
         const once = Decision.honour(proposed, what, options)
-        assert.deepStrictEqual(Decision.honour(once, what, options), once)
+        deepStrictEqual(Decision.honour(once, what, options), once)
       }),
       runs
     ))
@@ -250,7 +251,7 @@ describe("laws of Decision.honour", () => {
         const asked = Option.getOrElse(Failure.retryAfter(what), () => 0)
         const honoured = Decision.honour(proposed, what, options)
         if (proposed.hint !== "ignored" && asked > options.atMost) {
-          assert.deepStrictEqual(honoured, Decision.stop("RetryAfterTooLong", Option.some(asked)))
+          deepStrictEqual(honoured, Decision.stop("RetryAfterTooLong", Option.some(asked)))
         } else if (honoured._tag === "Stop") {
           assert.strictEqual(honoured.because, "TimeExhausted")
           assert.isAbove(Option.getOrThrow(honoured.wait), proposed.longest!)

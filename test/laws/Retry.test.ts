@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Cause, Clock, Duration, Effect, Exit, FiberId, Option, Random, Schedule, type Scheduler } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -178,7 +179,7 @@ describe("laws of Retry, for any script of outcomes", () => {
         assert.strictEqual(exit.value, last.value)
       } else {
         assert(Exit.isFailure(exit))
-        assert.deepStrictEqual(exit.cause, last.cause)
+        deepStrictEqual(exit.cause, last.cause)
         if (Cause.isFailType(last.cause) && Cause.isFailType(exit.cause)) assert.strictEqual(exit.cause.error, last.cause.error)
       }
     })
@@ -198,16 +199,16 @@ describe("laws of Retry, for any script of outcomes", () => {
   it(
     "the events alone rebuild the timeline",
     law((_, { clock, events, ran }) => {
-      assert.deepStrictEqual(
+      deepStrictEqual(
         tagged(events, "AttemptStarted").map(({ at, attempt }) => [attempt, at]),
         ran.map(({ from }, i) => [i + 1, from])
       )
-      assert.deepStrictEqual(
+      deepStrictEqual(
         tagged(events, "AttemptEnded").map(({ at, attempt }) => [attempt, at]),
         ran.map(({ to }, i) => [i + 1, to])
       )
       const waits = tagged(events, "WaitStarted")
-      assert.deepStrictEqual(
+      deepStrictEqual(
         waits.map(({ at, attempt }) => [attempt, at]),
         ran.slice(0, -1).map(({ to }, i) => [i + 1, to])
       )
@@ -229,7 +230,7 @@ describe("laws of Retry, for any script of outcomes", () => {
         case "Succeeded":
           return assert.isTrue(Exit.isSuccess(exit))
         case "GaveUp":
-          return assert.deepStrictEqual(last, Outcome.failed(end.failure))
+          return deepStrictEqual(last, Outcome.failed(end.failure))
         case "Interrupted":
           return assert.isTrue(Exit.isInterrupted(exit))
         case "Died":
@@ -281,7 +282,7 @@ describe("laws of Retry, for any script of outcomes", () => {
     law((one, { ran }) => {
       const earlier = play({ ...one, deadline: Math.floor((one.deadline ?? 60_000) / 2) })
       assert.isAtMost(earlier.ran.length, ran.length)
-      assert.deepStrictEqual(earlier.ran, ran.slice(0, earlier.ran.length))
+      deepStrictEqual(earlier.ran, ran.slice(0, earlier.ran.length))
     })
   )
 
@@ -289,7 +290,7 @@ describe("laws of Retry, for any script of outcomes", () => {
     "fewer attempts are a beginning of more",
     law((one, { ran }) => {
       const fewer = play({ ...one, maxAttempts: Math.ceil(one.maxAttempts / 2) })
-      assert.deepStrictEqual(fewer.ran, ran.slice(0, fewer.ran.length))
+      deepStrictEqual(fewer.ran, ran.slice(0, fewer.ran.length))
     })
   )
 
@@ -310,7 +311,7 @@ describe("laws of Retry, for any script of outcomes", () => {
         Effect.runSyncExit
       )
       assert.strictEqual(count, ran.length)
-      if (!one.orFail) assert.deepStrictEqual(silent, exit)
+      if (!one.orFail) deepStrictEqual(silent, exit)
     })
   )
 })

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Effect, Option, Random, Schedule } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -131,7 +132,7 @@ describe("laws of RetrySchedule, in any composition with Effect's own", () => {
     law((self, all, seed) => {
       const free = steps(self, all, seed)
       const limited = steps(RetrySchedule.maxAttempts(self, 4), all, seed)
-      assert.deepStrictEqual(limited.slice(0, 3).map(({ decision }) => decision), free.slice(0, 3).map(({ decision }) => decision))
+      deepStrictEqual(limited.slice(0, 3).map(({ decision }) => decision), free.slice(0, 3).map(({ decision }) => decision))
     })
   )
 
@@ -148,14 +149,14 @@ describe("laws of RetrySchedule, in any composition with Effect's own", () => {
     "one value has no state: the same seed gives the same steps, again and again",
     law((self, all, seed) => {
       const once = steps(self, all, seed)
-      assert.deepStrictEqual(steps(self, all, seed), once)
+      deepStrictEqual(steps(self, all, seed), once)
     })
   )
 
   it(
     "byFailure without cases is otherwise",
     law((self, all, seed) => {
-      assert.deepStrictEqual(
+      deepStrictEqual(
         steps(RetrySchedule.byFailure({}, self), all, seed).map(({ decision }) => decision),
         steps(self, all, seed).map(({ decision }) => decision)
       )
@@ -167,7 +168,7 @@ describe("laws of RetrySchedule, in any composition with Effect's own", () => {
     law((self, all, seed) => {
       const schedule = RetrySchedule.byFailure<never, never>({ ConnectionLost: RetrySchedule.fromBackoff(Backoff.linear(1)) }, self)
       const lost = steps(schedule, all, seed).filter(({ failure }) => failure._tag === "ConnectionLost")
-      assert.deepStrictEqual(
+      deepStrictEqual(
         lost.map(({ decision }) => decision),
         lost.map((_, index) => Decision.resend(index + 1, "Backoff"))
       )

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Cause, Clock, Duration, Effect, Exit, type Fiber, FiberId, FiberRef, type Scheduler } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -90,15 +91,15 @@ describe("laws of Timeout", () => {
         }
         const exit = await clock.run(fiber)
         assert(exit !== null)
-        assert.deepStrictEqual(acquired, [start])
+        deepStrictEqual(acquired, [start])
         assert.strictEqual(released.length, 1)
         if (interruptAt === undefined) {
           const used = steps.reduce((sum, step) => sum + step, 0)
-          if (used + release < limit) assert.deepStrictEqual<unknown>(exit, end)
+          if (used + release < limit) deepStrictEqual<unknown>(exit, end)
           // Between the two the limit passes while the release, which may not be interrupted, goes on.
           if (used > limit) {
             assert.isTrue(isTimeout(exit), String(exit))
-            assert.deepStrictEqual(released, [start + limit + release])
+            deepStrictEqual(released, [start + limit + release])
           }
         }
         // Nothing is left but, perhaps, the interruption of this test itself.

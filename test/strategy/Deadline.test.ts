@@ -1,4 +1,5 @@
 import { it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Cause, Clock, Duration, Effect, Exit, Fiber, FiberRef, Option, TestClock } from "effect"
 import { assert, describe, expect } from "vitest"
 import * as Failure from "../../src/core/Failure.ts"
@@ -33,7 +34,7 @@ describe("Deadline.within", () => {
           assert.strictEqual(yield* Deadline.within(Effect.succeed("at once"), 20), "at once")
           const fiber = yield* Effect.fork(Effect.as(Effect.sleep(10), "done").pipe(Deadline.within(100)))
           yield* pass(20)
-          assert.deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
+          deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
         }))
 
       test("fails with DeadlineExceeded when the time is over, and the effect has let go", () =>
@@ -51,7 +52,7 @@ describe("Deadline.within", () => {
           assert.isAtLeast(exit.cause.error.deadline, start + 20)
           assert.isAtMost(exit.cause.error.deadline, yield* Clock.currentTimeMillis)
           assert.strictEqual(exit.cause.error.message, "the deadline passed: the call had 20ms")
-          assert.deepStrictEqual(exit.cause.error[Failure.key], Failure.rejected("DeadlineExceeded"))
+          deepStrictEqual(exit.cause.error[Failure.key], Failure.rejected("DeadlineExceeded"))
         }))
 
       test("of two deadlines the earlier holds, the inner one", () =>
@@ -88,7 +89,7 @@ describe("Deadline.within", () => {
           yield* Effect.exit(Deadline.within(Effect.zipRight(Effect.yieldNow(), Effect.fail("no")), 1000))
           yield* look
           assert.isDefined(left[0])
-          assert.deepStrictEqual(left.slice(1), [undefined, undefined])
+          deepStrictEqual(left.slice(1), [undefined, undefined])
         }))
 
       test("what the effect changes in other references stays changed", () =>
@@ -114,7 +115,7 @@ describe("Deadline.within", () => {
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Deadline.within(Effect.as(Effect.sleep("10 seconds"), "done"), "10 seconds"))
       yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
+      deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
     }))
 
   it.effect("covers all the attempts and waits of an effect, and not each anew", () =>
@@ -124,7 +125,7 @@ describe("Deadline.within", () => {
       const fiber = yield* Effect.fork(Effect.forever(attempt).pipe(Deadline.within("10 seconds")))
       yield* TestClock.adjust("1 minute")
       exceeded(yield* Fiber.await(fiber), { deadline: 10_000, limit: 10_000 })
-      assert.deepStrictEqual(left, [10_000, 7000, 4000, 1000])
+      deepStrictEqual(left, [10_000, 7000, 4000, 1000])
     }))
 
   it.effect("a later deadline inside changes nothing: the outer one is what is seen", () =>
@@ -133,7 +134,7 @@ describe("Deadline.within", () => {
       yield* look.pipe(Deadline.within("1 minute"), Deadline.within("1 second"))
       yield* look.pipe(Deadline.within("1 second"), Deadline.within("1 second"))
       yield* look.pipe(Deadline.within("1 second"), Deadline.within("1 minute"))
-      assert.deepStrictEqual(left, [1000, 1000, 1000])
+      deepStrictEqual(left, [1000, 1000, 1000])
     }))
 
   it.effect("an attempt timeout inside is as it is", () =>
@@ -177,7 +178,7 @@ describe("Deadline.until", () => {
         const exit = yield* Effect.exit(Deadline.until(one.effect, deadline, 5000))
         assert.strictEqual(one.count, count)
         if (count === 0) exceeded(exit, { deadline, limit: 5000 })
-        else assert.deepStrictEqual(exit, Exit.succeed(1))
+        else deepStrictEqual(exit, Exit.succeed(1))
       }))
   }
 
@@ -199,10 +200,11 @@ describe("Deadline.until", () => {
         Deadline.within("3 seconds"),
         Deadline.within("2 seconds"),
         Deadline.within("1 second"),
+        Deadline.within("1 second"),
         Deadline.within("2 seconds")
       ))
       yield* TestClock.adjust(1)
-      assert.deepStrictEqual(Array.from(yield* TestClock.sleeps()).sort((a, b) => a - b), [1000, 2000])
+      deepStrictEqual(Array.from(yield* TestClock.sleeps()).sort((a, b) => a - b), [1000, 2000])
       yield* Fiber.interrupt(fiber)
     }))
 })
@@ -210,8 +212,8 @@ describe("Deadline.until", () => {
 describe("Deadline.remaining", () => {
   it.effect("is none where there is no deadline", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* Deadline.remaining, Option.none())
-      assert.deepStrictEqual(yield* Deadline.Deadline, Option.none())
+      deepStrictEqual(yield* Deadline.remaining, Option.none())
+      deepStrictEqual(yield* Deadline.Deadline, Option.none())
     }))
 
   it.effect("goes down to 0, and not below", () =>
@@ -224,13 +226,13 @@ describe("Deadline.remaining", () => {
       yield* TestClock.adjust(1)
       // What may not be interrupted runs to its end; then the time is over.
       exceeded(yield* Fiber.await(fiber), { deadline: 1000, limit: 1000 })
-      assert.deepStrictEqual(left, [1000, 600, 200, 0])
+      deepStrictEqual(left, [1000, 600, 200, 0])
     }))
 
   it.effect("is the same for a fiber and for an effect", () =>
     Effect.gen(function*() {
       yield* Deadline.within(
-        Effect.withFiberRuntime((fiber) => Effect.sync(() => assert.deepStrictEqual(Deadline.of(fiber), Option.some(1000)))),
+        Effect.withFiberRuntime((fiber) => Effect.sync(() => deepStrictEqual(Deadline.of(fiber), Option.some(1000)))),
         "1 second"
       )
     }))
@@ -246,6 +248,6 @@ describe("Deadline.remaining", () => {
       assert.isNull(fiber.unsafePoll())
       yield* TestClock.setTime(3_601_000)
       exceeded(yield* Fiber.await(fiber), { deadline: 3_601_000, limit: 1000 })
-      assert.deepStrictEqual(left, [1000, 400])
+      deepStrictEqual(left, [1000, 400])
     }))
 })

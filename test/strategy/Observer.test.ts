@@ -1,4 +1,5 @@
 import { it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Deferred, Effect, Fiber, Layer, Logger, LogLevel } from "effect"
 import { assert, describe } from "vitest"
 import type { Event } from "../../src/core/Event.ts"
@@ -37,9 +38,9 @@ describe("Observer", () => {
     Effect.sync(() => {
       const { heard, sync } = heardBy()
       assert.strictEqual(Observer.emit(sync("a"), event), Effect.void)
-      assert.deepStrictEqual(heard, ["a"])
+      deepStrictEqual(heard, ["a"])
       assert.strictEqual(Observer.emit(Observer.both(sync("b"), sync("c")), event), Effect.void)
-      assert.deepStrictEqual(heard, ["a", "b", "c"])
+      deepStrictEqual(heard, ["a", "b", "c"])
     }))
 
   it.effect("a listener is given the event itself", () =>
@@ -55,7 +56,7 @@ describe("Observer", () => {
         for (const second of ["sync", "effect", "slow"] as const) {
           const listeners = heardBy()
           yield* Observer.emit(Observer.both(listeners[first]("first"), listeners[second]("second")), event)
-          assert.deepStrictEqual(listeners.heard, ["first", "second"], `${first}, ${second}`)
+          deepStrictEqual(listeners.heard, ["first", "second"], `${first}, ${second}`)
         }
       }
     }))
@@ -72,7 +73,7 @@ describe("Observer", () => {
     Effect.gen(function*() {
       const { heard, sync } = heardBy()
       yield* tellCurrent.pipe(Observer.observe(sync("inner")), Observer.observe(sync("middle")), Observer.observe(sync("outer")))
-      assert.deepStrictEqual(heard, ["outer", "middle", "inner"])
+      deepStrictEqual(heard, ["outer", "middle", "inner"])
       yield* Observer.observe(tellCurrent, sync("data first"))
       assert.strictEqual(heard.at(-1), "data first")
     }))
@@ -81,14 +82,14 @@ describe("Observer", () => {
     Effect.gen(function*() {
       const { heard, sync } = heardBy()
       yield* Effect.zipRight(tellCurrent.pipe(Observer.observe(sync("a"))), tellCurrent)
-      assert.deepStrictEqual(heard, ["a"])
+      deepStrictEqual(heard, ["a"])
     }))
 
   it.effect("a forked fiber has the listener of its parent", () =>
     Effect.gen(function*() {
       const { heard, sync } = heardBy()
       yield* Effect.flatMap(Effect.fork(tellCurrent), Fiber.join).pipe(Observer.observe(sync("a")))
-      assert.deepStrictEqual(heard, ["a"])
+      deepStrictEqual(heard, ["a"])
     }))
 
   it.effect("a layer adds to whoever listens already", () =>
@@ -99,7 +100,7 @@ describe("Observer", () => {
         Effect.provide(Observer.layer(effect("outer layer"))),
         Observer.observe(sync("around"))
       )
-      assert.deepStrictEqual(heard, ["around", "outer layer", "inner layer"])
+      deepStrictEqual(heard, ["around", "outer layer", "inner layer"])
     }))
 
   it.effect("layers stacked with provide add up", () =>
@@ -107,7 +108,7 @@ describe("Observer", () => {
       const { heard, sync } = heardBy()
       const stacked = Observer.layer(sync("second")).pipe(Layer.provideMerge(Observer.layer(sync("first"))))
       yield* Effect.provide(tellCurrent, stacked)
-      assert.deepStrictEqual(heard, ["first", "second"])
+      deepStrictEqual(heard, ["first", "second"])
     }))
 
   it.effect("a listener that throws changes nothing, and the next one is told", () =>
@@ -120,7 +121,7 @@ describe("Observer", () => {
       yield* Observer.emit(Observer.both(throwing, sync("after")), event)
       yield* Observer.emit(Observer.both(sync("before"), throwing), event)
       yield* Observer.emit(Observer.both(Observer.make(() => Effect.yieldNow()), throwing), event)
-      assert.deepStrictEqual(heard, ["after", "before"])
+      deepStrictEqual(heard, ["after", "before"])
     }))
 
   it.effect("a listener that dies changes nothing, and the next one is told", () =>
@@ -130,7 +131,7 @@ describe("Observer", () => {
       yield* Observer.emit(dying, event)
       yield* Observer.emit(Observer.both(dying, sync("after")), event)
       yield* Observer.emit(Observer.both(sync("before"), dying), event)
-      assert.deepStrictEqual(heard, ["after", "before"])
+      deepStrictEqual(heard, ["after", "before"])
     }))
 
   it.effect("a listener that interrupts itself changes nothing, and the next one is told", () =>
@@ -139,7 +140,7 @@ describe("Observer", () => {
       const interrupting = Observer.make(() => Effect.interrupt)
       yield* Observer.emit(interrupting, event)
       yield* Observer.emit(Observer.both(interrupting, sync("after")), event)
-      assert.deepStrictEqual(heard, ["after"])
+      deepStrictEqual(heard, ["after"])
     }))
 
   it.effect("what a listener died of is logged, at debug level", () =>

@@ -1,5 +1,6 @@
 import { it as effectIt } from "@effect/vitest"
-import { Array as Arr, Clock, Duration, Effect, Option, Random, Schedule, TestClock } from "effect"
+import { deepStrictEqual, notDeepStrictEqual } from "@effect/vitest/utils"
+import { Array as Arr, Clock, Duration, Effect, Option, Random, Schedule, ScheduleDecision, ScheduleInterval, TestClock } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as Classifier from "../../src/core/Classifier.ts"
@@ -57,7 +58,7 @@ const refusal = (construct: () => unknown, where: string, option: string, value:
     construct()
   } catch (error) {
     assert(error instanceof InvalidOption)
-    assert.deepStrictEqual([error.where, error.option, error.value], [where, option, value])
+    deepStrictEqual([error.where, error.option, error.value], [where, option, value])
     return
   }
   assert.fail(`${where}: ${option} ${String(value)} passed`)
@@ -69,7 +70,7 @@ const times = (n: number, failure: Failure.Failure = busy) => Arr.replicate(fail
 describe("RetrySchedule.fromBackoff", () => {
   it("proposes the delays of the backoff", () => {
     const backoff = Backoff.exponential("100 millis").pipe(Backoff.capped("1 second"))
-    assert.deepStrictEqual(delays(RetrySchedule.fromBackoff(backoff), times(6)), [100, 200, 400, 800, 1000, 1000])
+    deepStrictEqual(delays(RetrySchedule.fromBackoff(backoff), times(6)), [100, 200, 400, 800, 1000, 1000])
   })
 
   it("gives a decorrelated backoff the delay before", () => {
@@ -85,8 +86,8 @@ describe("RetrySchedule.fromBackoff", () => {
   it("draws from Random: one seed, one sequence", () => {
     const schedule = RetrySchedule.fromBackoff(Backoff.constant("1 second").pipe(Backoff.fullJitter))
     const once = delays(schedule, times(20), { seed: "a" })
-    assert.deepStrictEqual(delays(schedule, times(20), { seed: "a" }), once)
-    assert.notDeepEqual(delays(schedule, times(20), { seed: "b" }), once)
+    deepStrictEqual(delays(schedule, times(20), { seed: "a" }), once)
+    notDeepStrictEqual(delays(schedule, times(20), { seed: "b" }), once)
     assert.isAbove(new Set(once).size, 15)
   })
 
@@ -95,43 +96,43 @@ describe("RetrySchedule.fromBackoff", () => {
     const draws = Effect.runSync(
       Effect.withRandom(Effect.all(Array.from({ length: 5 }, () => Random.next)), Random.make("seed"))
     )
-    assert.deepStrictEqual(
+    deepStrictEqual(
       delays(RetrySchedule.fromBackoff(backoff), times(5)),
       draws.map((draw, index) => Backoff.delay(backoff, { index, draw }))
     )
   })
 
   it("never ends by itself", () => {
-    assert.deepStrictEqual(delays(constant(5), times(1000)), Arr.replicate(5, 1000))
+    deepStrictEqual(delays(constant(5), times(1000)), Arr.replicate(5, 1000))
   })
 
   it("says that its delays are our own backoff", () => {
-    assert.deepStrictEqual(proposals(constant(5), times(1)), [Decision.proceed(5, "Backoff", "open")])
+    deepStrictEqual(proposals(constant(5), times(1)), [Decision.proceed(5, "Backoff", "open")])
   })
 })
 
 describe("RetrySchedule.none", () => {
   it("proposes nothing", () => {
-    assert.deepStrictEqual(proposals(RetrySchedule.none, times(3)), [Decision.stop("ScheduleExhausted")])
+    deepStrictEqual(proposals(RetrySchedule.none, times(3)), [Decision.stop("ScheduleExhausted")])
   })
 })
 
 describe("RetrySchedule.maxAttempts", () => {
   it.each([1, 2, 3, 10])("%i attempts are one resend fewer", (n) => {
     const expected = [...Arr.replicate(5, 10).slice(0, n - 1), "AttemptsExhausted" as const]
-    assert.deepStrictEqual(delays(constant(5).pipe(RetrySchedule.maxAttempts(n)), times(20)), expected)
-    assert.deepStrictEqual(delays(RetrySchedule.maxAttempts(constant(5), n), times(20)), expected)
+    deepStrictEqual(delays(constant(5).pipe(RetrySchedule.maxAttempts(n)), times(20)), expected)
+    deepStrictEqual(delays(RetrySchedule.maxAttempts(constant(5), n), times(20)), expected)
   })
 
   it("of two limits the smaller one holds", () => {
     for (const [a, b] of [[2, 5], [5, 2]] as const) {
       const schedule = constant(5).pipe(RetrySchedule.maxAttempts(a), RetrySchedule.maxAttempts(b))
-      assert.deepStrictEqual(delays(schedule, times(20)), [5, "AttemptsExhausted"])
+      deepStrictEqual(delays(schedule, times(20)), [5, "AttemptsExhausted"])
     }
   })
 
   it("limits a schedule of Effect", () => {
-    assert.deepStrictEqual(delays(RetrySchedule.maxAttempts(Schedule.spaced("1 second"), 2), times(3)), [1000, "AttemptsExhausted"])
+    deepStrictEqual(delays(RetrySchedule.maxAttempts(Schedule.spaced("1 second"), 2), times(3)), [1000, "AttemptsExhausted"])
   })
 
   it.each([0, -1, 1.5, NaN, Infinity, 2 ** 53, "3" as never, null as never])("refuses %s at construction", (n) => {
@@ -154,43 +155,43 @@ describe("RetrySchedule.during", () => {
     ["60.001 s", "60001 millis", [1000, 59_000, "TimeExhausted"]]
   ] as const)("begins a wait that ends 60 s after the first failure, where %s are allowed: %s", (_, limit, expected) => {
     const schedule = RetrySchedule.byFailure({ Throttled: constant("59 seconds") }, constant("1 second"))
-    assert.deepStrictEqual(delays(RetrySchedule.during(schedule, limit), [busy, throttled, busy]), expected)
-    assert.deepStrictEqual(delays(schedule.pipe(RetrySchedule.during(limit)), [busy, throttled, busy]), expected)
+    deepStrictEqual(delays(RetrySchedule.during(schedule, limit), [busy, throttled, busy]), expected)
+    deepStrictEqual(delays(schedule.pipe(RetrySchedule.during(limit)), [busy, throttled, busy]), expected)
   })
 
   it("counts the time of the attempts after the first", () => {
     const schedule = constant("1 second").pipe(RetrySchedule.during("10 seconds"))
     // Failures at 0, 4 and 8 s: the third wait would end at 9 s, the fourth at 13 s.
-    assert.deepStrictEqual(delays(schedule, times(9), { attempt: 3000 }), [1000, 1000, 1000, "TimeExhausted"])
+    deepStrictEqual(delays(schedule, times(9), { attempt: 3000 }), [1000, 1000, 1000, "TimeExhausted"])
   })
 
   it("allows no wait in no time, and one of 0", () => {
-    assert.deepStrictEqual(delays(constant(1).pipe(RetrySchedule.during(0)), times(2)), ["TimeExhausted"])
-    assert.deepStrictEqual(delays(constant(0).pipe(RetrySchedule.during(0)), times(2)), [0, 0])
+    deepStrictEqual(delays(constant(1).pipe(RetrySchedule.during(0)), times(2)), ["TimeExhausted"])
+    deepStrictEqual(delays(constant(0).pipe(RetrySchedule.during(0)), times(2)), [0, 0])
   })
 
   it("says which wait it did not begin", () => {
-    assert.deepStrictEqual(proposals(constant("2 seconds").pipe(RetrySchedule.during("1 second")), times(1)), [
+    deepStrictEqual(proposals(constant("2 seconds").pipe(RetrySchedule.during("1 second")), times(1)), [
       Decision.stop("TimeExhausted", Option.some(2000))
     ])
   })
 
   it("keeps its word where a hint lengthens the wait", () => {
     const schedule = constant("100 millis").pipe(RetrySchedule.during("10 seconds"))
-    assert.deepStrictEqual(settled(schedule, asking(10_000)), Decision.resend(10_000, "RetryAfter"))
-    assert.deepStrictEqual(settled(schedule, asking(10_001)), Decision.giveUp("TimeExhausted", Option.some(10_001)))
+    deepStrictEqual(settled(schedule, asking(10_000)), Decision.resend(10_000, "RetryAfter"))
+    deepStrictEqual(settled(schedule, asking(10_001)), Decision.giveUp("TimeExhausted", Option.some(10_001)))
     const honouring = schedule.pipe(RetrySchedule.honourRetryAfter())
-    assert.deepStrictEqual(delays(honouring, [asking(10_000)]), [10_000])
-    assert.deepStrictEqual(delays(honouring, [asking(10_001)]), ["TimeExhausted"])
+    deepStrictEqual(delays(honouring, [asking(10_000)]), [10_000])
+    deepStrictEqual(delays(honouring, [asking(10_001)]), ["TimeExhausted"])
   })
 
   it("keeps its word where another schedule of Effect lengthens the wait", () => {
     const schedule = constant("6 seconds").pipe(RetrySchedule.during("10 seconds"))
-    assert.deepStrictEqual(
+    deepStrictEqual(
       settled(Schedule.modifyDelay(schedule, (_, delay) => Duration.times(delay, 2)), busy),
       Decision.giveUp("TimeExhausted", Option.some(12_000))
     )
-    assert.deepStrictEqual(
+    deepStrictEqual(
       settled(Schedule.intersect(schedule, Schedule.spaced("11 seconds")), busy),
       Decision.giveUp("TimeExhausted", Option.some(11_000))
     )
@@ -199,7 +200,7 @@ describe("RetrySchedule.during", () => {
   it("of two limits the smaller one holds", () => {
     for (const [a, b] of [["10 seconds", "1 minute"], ["1 minute", "10 seconds"]] as const) {
       const schedule = constant("1 second").pipe(RetrySchedule.during(a), RetrySchedule.during(b))
-      assert.deepStrictEqual(settled(schedule, asking(20_000)), Decision.giveUp("TimeExhausted", Option.some(20_000)))
+      deepStrictEqual(settled(schedule, asking(20_000)), Decision.giveUp("TimeExhausted", Option.some(20_000)))
     }
   })
 
@@ -211,34 +212,34 @@ describe("RetrySchedule.during", () => {
 describe("RetrySchedule.honourRetryAfter", () => {
   it("waits for the longer of hint and backoff", () => {
     const schedule = constant(100).pipe(RetrySchedule.honourRetryAfter())
-    assert.deepStrictEqual(delays(schedule, [asking(99), asking(100), asking(101), asking(0), busy]), [100, 100, 101, 100, 100])
+    deepStrictEqual(delays(schedule, [asking(99), asking(100), asking(101), asking(0), busy]), [100, 100, 101, 100, 100])
   })
 
   it("gives up beyond 60 s unless told otherwise", () => {
     const schedule = constant(100).pipe(RetrySchedule.honourRetryAfter())
-    assert.deepStrictEqual(delays(schedule, [asking(60_000), asking(60_001)]), [60_000, "RetryAfterTooLong"])
+    deepStrictEqual(delays(schedule, [asking(60_000), asking(60_001)]), [60_000, "RetryAfterTooLong"])
   })
 
   it.each([
     ["data-last", (self: RetrySchedule.RetrySchedule) => self.pipe(RetrySchedule.honourRetryAfter({ atMost: "2 minutes" }))],
     ["data-first", (self: RetrySchedule.RetrySchedule) => RetrySchedule.honourRetryAfter(self, { atMost: "2 minutes" })]
   ])("%s: gives up beyond what it is told", (_, honouring) => {
-    assert.deepStrictEqual(delays(honouring(constant(100)), [asking(120_000), asking(120_001)]), [120_000, "RetryAfterTooLong"])
+    deepStrictEqual(delays(honouring(constant(100)), [asking(120_000), asking(120_001)]), [120_000, "RetryAfterTooLong"])
   })
 
   it("data-first without options has the default", () => {
-    assert.deepStrictEqual(delays(RetrySchedule.honourRetryAfter(constant(100)), [asking(60_001)]), ["RetryAfterTooLong"])
+    deepStrictEqual(delays(RetrySchedule.honourRetryAfter(constant(100)), [asking(60_001)]), ["RetryAfterTooLong"])
   })
 
   it("says which hint was too long", () => {
-    assert.deepStrictEqual(proposals(RetrySchedule.honourRetryAfter(constant(100)), [asking(61_000)]), [
+    deepStrictEqual(proposals(RetrySchedule.honourRetryAfter(constant(100)), [asking(61_000)]), [
       Decision.stop("RetryAfterTooLong", Option.some(61_000))
     ])
   })
 
   it("says why the delay is what it is", () => {
     const schedule = constant(100).pipe(RetrySchedule.honourRetryAfter())
-    assert.deepStrictEqual(proposals(schedule, [asking(7000), busy]), [
+    deepStrictEqual(proposals(schedule, [asking(7000), busy]), [
       Decision.proceed(7000, "RetryAfter", "honoured"),
       Decision.proceed(100, "Backoff", "open")
     ])
@@ -251,20 +252,20 @@ describe("RetrySchedule.honourRetryAfter", () => {
     assert.isAtMost(Math.max(...got), 15_000)
     assert.isBelow(Math.min(...got), 10_500)
     assert.isAbove(Math.max(...got), 14_500)
-    assert.deepStrictEqual(delays(schedule, times(200, asking(10_000))), got)
+    deepStrictEqual(delays(schedule, times(200, asking(10_000))), got)
   })
 
   it("its limit is the one that counts in the loop", () => {
     const schedule = constant(100).pipe(RetrySchedule.honourRetryAfter({ atMost: "2 minutes" }))
-    assert.deepStrictEqual(settled(schedule, asking(120_000)), Decision.resend(120_000, "RetryAfter"))
-    assert.deepStrictEqual(settled(constant(100), asking(120_000)), Decision.giveUp("RetryAfterTooLong", Option.some(120_000)))
+    deepStrictEqual(settled(schedule, asking(120_000)), Decision.resend(120_000, "RetryAfter"))
+    deepStrictEqual(settled(constant(100), asking(120_000)), Decision.giveUp("RetryAfterTooLong", Option.some(120_000)))
   })
 
   it("can be said of the standard schedule", () => {
     const patient = RetrySchedule.standard.pipe(RetrySchedule.honourRetryAfter({ atMost: "5 minutes" }))
-    assert.deepStrictEqual(settled(patient, asking(120_000)), Decision.resend(120_000, "RetryAfter"))
+    deepStrictEqual(settled(patient, asking(120_000)), Decision.resend(120_000, "RetryAfter"))
     const impatient = RetrySchedule.standard.pipe(RetrySchedule.honourRetryAfter({ atMost: "10 seconds" }))
-    assert.deepStrictEqual(settled(impatient, asking(11_000)), Decision.giveUp("RetryAfterTooLong", Option.some(11_000)))
+    deepStrictEqual(settled(impatient, asking(11_000)), Decision.giveUp("RetryAfterTooLong", Option.some(11_000)))
   })
 
   it.each([
@@ -283,7 +284,7 @@ describe("RetrySchedule.honourRetryAfter", () => {
 describe("RetrySchedule.ignoreRetryAfter", () => {
   it("keeps the backoff, whatever is asked", () => {
     const schedule = constant(100).pipe(RetrySchedule.ignoreRetryAfter)
-    for (const hint of [0, 7000, 120_000]) assert.deepStrictEqual(settled(schedule, asking(hint)), Decision.resend(100, "Backoff"))
+    for (const hint of [0, 7000, 120_000]) deepStrictEqual(settled(schedule, asking(hint)), Decision.resend(100, "Backoff"))
   })
 
   it("can be said of the standard schedule", () => {
@@ -293,7 +294,7 @@ describe("RetrySchedule.ignoreRetryAfter", () => {
   })
 
   it("leaves a stop alone", () => {
-    assert.deepStrictEqual(proposals(RetrySchedule.none.pipe(RetrySchedule.ignoreRetryAfter), times(1)), [
+    deepStrictEqual(proposals(RetrySchedule.none.pipe(RetrySchedule.ignoreRetryAfter), times(1)), [
       Decision.stop("ScheduleExhausted")
     ])
   })
@@ -307,23 +308,23 @@ describe("RetrySchedule.byFailure", () => {
   }, constant("5 millis"))
 
   it("timeouts 3 x 1 s", () => {
-    assert.deepStrictEqual(delays(each, times(9, timedOut)), [1000, 1000, 1000, "AttemptsExhausted"])
+    deepStrictEqual(delays(each, times(9, timedOut)), [1000, 1000, 1000, "AttemptsExhausted"])
   })
 
   it("throttling 5 x 2 s", () => {
-    assert.deepStrictEqual(delays(each, times(9, throttled)), [2000, 2000, 2000, 2000, 2000, "AttemptsExhausted"])
+    deepStrictEqual(delays(each, times(9, throttled)), [2000, 2000, 2000, 2000, 2000, "AttemptsExhausted"])
   })
 
   it("refused connections never", () => {
-    assert.deepStrictEqual(delays(each, times(9, refused)), ["ScheduleExhausted"])
+    deepStrictEqual(delays(each, times(9, refused)), ["ScheduleExhausted"])
   })
 
   it("anything else otherwise", () => {
-    assert.deepStrictEqual(delays(each, times(4, busy)), [5, 5, 5, 5])
+    deepStrictEqual(delays(each, times(4, busy)), [5, 5, 5, 5])
   })
 
   it("counts each kind by itself", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       delays(each, [timedOut, throttled, timedOut, busy, throttled, timedOut, throttled, timedOut]),
       [1000, 2000, 1000, 5, 2000, 1000, 2000, "AttemptsExhausted"]
     )
@@ -334,14 +335,14 @@ describe("RetrySchedule.byFailure", () => {
       { Throttled: RetrySchedule.fromBackoff(Backoff.exponential("1 second")) },
       RetrySchedule.fromBackoff(Backoff.exponential("10 millis"))
     )
-    assert.deepStrictEqual(
+    deepStrictEqual(
       delays(growing, [busy, throttled, busy, throttled, timedOut, throttled]),
       [10, 1000, 20, 2000, 40, 4000]
     )
   })
 
   it("a limit outside counts all kinds together", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       delays(each.pipe(RetrySchedule.maxAttempts(3)), [timedOut, throttled, timedOut]),
       [1000, 2000, "AttemptsExhausted"]
     )
@@ -352,20 +353,20 @@ describe("RetrySchedule.byFailure", () => {
       AttemptTimedOut: Schedule.spaced("1 second").pipe(Schedule.intersect(Schedule.recurs(3))),
       Throttled: Schedule.spaced("2 seconds").pipe(Schedule.intersect(Schedule.recurs(5)))
     }, RetrySchedule.none)
-    assert.deepStrictEqual(delays(schedule, times(9, timedOut)), [1000, 1000, 1000, "ScheduleExhausted"])
-    assert.deepStrictEqual(delays(schedule, times(9, throttled)), [2000, 2000, 2000, 2000, 2000, "ScheduleExhausted"])
-    assert.deepStrictEqual(delays(schedule, times(9, busy)), ["ScheduleExhausted"])
+    deepStrictEqual(delays(schedule, times(9, timedOut)), [1000, 1000, 1000, "ScheduleExhausted"])
+    deepStrictEqual(delays(schedule, times(9, throttled)), [2000, 2000, 2000, 2000, 2000, "ScheduleExhausted"])
+    deepStrictEqual(delays(schedule, times(9, busy)), ["ScheduleExhausted"])
   })
 
   it("a kind that is named undefined takes otherwise", () => {
-    assert.deepStrictEqual(delays(RetrySchedule.byFailure({ Throttled: undefined }, constant(7)), [throttled]), [7])
+    deepStrictEqual(delays(RetrySchedule.byFailure({ Throttled: undefined }, constant(7)), [throttled]), [7])
   })
 
   it("looks at the cases' own names only", () => {
     const inherited = Object.create({ Throttled: constant(1) }) as RetrySchedule.Cases<never>
-    assert.deepStrictEqual(delays(RetrySchedule.byFailure(inherited, constant(7)), [throttled]), [7])
+    deepStrictEqual(delays(RetrySchedule.byFailure(inherited, constant(7)), [throttled]), [7])
     const odd = JSON.parse("{\"__proto__\":1,\"constructor\":1}") as RetrySchedule.Cases<never>
-    assert.deepStrictEqual(delays(RetrySchedule.byFailure(odd, constant(7)), [throttled]), [7])
+    deepStrictEqual(delays(RetrySchedule.byFailure(odd, constant(7)), [throttled]), [7])
   })
 
   it("gives each schedule failures of its own kind", () => {
@@ -374,7 +375,7 @@ describe("RetrySchedule.byFailure", () => {
       Schedule.spaced(1).pipe(Schedule.tapInput((failure: Failure.Of<K>) => Effect.sync(() => seen.push(`${name} ${failure._tag}`))))
     const schedule = RetrySchedule.byFailure({ Throttled: listening("Throttled"), AttemptTimedOut: listening("AttemptTimedOut") }, constant(1))
     delays(schedule, [throttled, busy, timedOut, throttled])
-    assert.deepStrictEqual(seen, ["Throttled Throttled", "AttemptTimedOut AttemptTimedOut", "Throttled Throttled"])
+    deepStrictEqual(seen, ["Throttled Throttled", "AttemptTimedOut AttemptTimedOut", "Throttled Throttled"])
   })
 })
 
@@ -400,39 +401,39 @@ describe("RetrySchedule.standard", () => {
   })
 
   it("honours a hint up to a minute in the loop", () => {
-    assert.deepStrictEqual(settled(RetrySchedule.standard, asking(60_000)), Decision.resend(60_000, "RetryAfter"))
-    assert.deepStrictEqual(settled(RetrySchedule.standard, asking(60_001)), Decision.giveUp("RetryAfterTooLong", Option.some(60_001)))
+    deepStrictEqual(settled(RetrySchedule.standard, asking(60_000)), Decision.resend(60_000, "RetryAfter"))
+    deepStrictEqual(settled(RetrySchedule.standard, asking(60_001)), Decision.giveUp("RetryAfterTooLong", Option.some(60_001)))
   })
 })
 
 describe("RetrySchedule and the schedules of Effect", () => {
   it("a plain schedule says that it is one", () => {
-    assert.deepStrictEqual(proposals(Schedule.spaced("1 second"), times(1)), [Decision.proceed(1000, "Schedule")])
-    assert.deepStrictEqual(delays(Schedule.recurs(2), times(9)), [0, 0, "ScheduleExhausted"])
-    assert.deepStrictEqual(delays(Schedule.exponential("100 millis"), times(4)), [100, 200, 400, 800])
-    assert.deepStrictEqual(delays(Schedule.fibonacci("100 millis"), times(5)), [100, 100, 200, 300, 500])
+    deepStrictEqual(proposals(Schedule.spaced("1 second"), times(1)), [Decision.proceed(1000, "Schedule")])
+    deepStrictEqual(delays(Schedule.recurs(2), times(9)), [0, 0, "ScheduleExhausted"])
+    deepStrictEqual(delays(Schedule.exponential("100 millis"), times(4)), [100, 200, 400, 800])
+    deepStrictEqual(delays(Schedule.fibonacci("100 millis"), times(5)), [100, 100, 200, 300, 500])
   })
 
   it("intersect waits for the longer, ends with the shorter, and keeps the reason of the one that decides", () => {
     const schedule = constant("1 second").pipe(Schedule.intersect(Schedule.recurs(2)))
-    assert.deepStrictEqual(proposals(schedule, times(9)), [
+    deepStrictEqual(proposals(schedule, times(9)), [
       Decision.proceed(1000, "Backoff"),
       Decision.proceed(1000, "Backoff"),
       Decision.stop("ScheduleExhausted")
     ])
-    assert.deepStrictEqual(proposals(Schedule.intersect(constant("1 second"), Schedule.spaced("3 seconds")), times(1)), [
+    deepStrictEqual(proposals(Schedule.intersect(constant("1 second"), Schedule.spaced("3 seconds")), times(1)), [
       Decision.proceed(3000, "Schedule")
     ])
   })
 
   it("a stop keeps its reason in a pair", () => {
     const schedule = constant(5).pipe(RetrySchedule.maxAttempts(2), Schedule.intersect(Schedule.spaced(7)), Schedule.intersect(Schedule.forever))
-    assert.deepStrictEqual(delays(schedule, times(9)), [7, "AttemptsExhausted"])
+    deepStrictEqual(delays(schedule, times(9)), [7, "AttemptsExhausted"])
   })
 
   it("union waits for the shorter, and goes on while one does", () => {
     const schedule = Schedule.union(constant("1 second").pipe(RetrySchedule.maxAttempts(3)), Schedule.spaced("3 seconds"))
-    assert.deepStrictEqual(delays(schedule, times(4)), [1000, 1000, 3000, 3000])
+    deepStrictEqual(delays(schedule, times(4)), [1000, 1000, 3000, 3000])
   })
 
   it("what is decided about hints outlives a combination", () => {
@@ -446,14 +447,14 @@ describe("RetrySchedule and the schedules of Effect", () => {
       RetrySchedule.during("10 minutes")
     ]
     for (const combine of combinations) {
-      assert.deepStrictEqual(settled(combine(patient), asking(120_000)), Decision.resend(120_000, "RetryAfter"))
-      assert.deepStrictEqual(settled(combine(deaf), asking(120_000)), Decision.resend(100, "Backoff"))
+      deepStrictEqual(settled(combine(patient), asking(120_000)), Decision.resend(120_000, "RetryAfter"))
+      deepStrictEqual(settled(combine(deaf), asking(120_000)), Decision.resend(100, "Backoff"))
     }
   })
 
   it("jitter of Effect's does not shorten a hint that was honoured", () => {
     const schedule = constant(100).pipe(RetrySchedule.honourRetryAfter(), Schedule.jitteredWith({ min: 0, max: 0.1 }))
-    assert.deepStrictEqual(settled(schedule, asking(7000)), Decision.resend(7000, "RetryAfter"))
+    deepStrictEqual(settled(schedule, asking(7000)), Decision.resend(7000, "RetryAfter"))
     const decision = settled(schedule, busy)
     assert(decision._tag === "Resend")
     assert.isAtMost(decision.delay, 10)
@@ -486,6 +487,20 @@ describe("RetrySchedule and the schedules of Effect", () => {
     }
   })
 
+  it("an interval that begins nowhere is the longest delay too", () => {
+    for (const start of [NaN, Infinity, -Infinity]) {
+      const schedule = Schedule.makeWithState(undefined, (_now, _input: unknown, state) =>
+        Effect.succeed([state, "?", ScheduleDecision.continueWith(ScheduleInterval.after(start))] as const))
+      deepStrictEqual(proposals(schedule, times(1)), [Decision.proceed(Backoff.maxDelay, "Schedule")])
+    }
+  })
+
+  it("an interval that has begun is no delay", () => {
+    const schedule = Schedule.makeWithState(undefined, (now, _input: unknown, state) =>
+      Effect.succeed([state, "?", ScheduleDecision.continueWith(ScheduleInterval.after(now - 5))] as const))
+    deepStrictEqual(delays(schedule, times(2)), [0, 0])
+  })
+
   it("an intersection that Effect ends at infinity ends", () => {
     const schedule = Schedule.exponential("1 second").pipe(Schedule.intersect(Schedule.recurs(5000)))
     const got = delays(schedule, times(1600))
@@ -510,8 +525,8 @@ describe("RetrySchedule and the schedules of Effect", () => {
         inTurn[call].push(proposal._tag === "Proceed" ? proposal.delay : proposal.because)
       }
     }
-    assert.deepStrictEqual(inTurn, [[...alone], [...alone]])
-    assert.deepStrictEqual(delays(schedule, failures), alone)
+    deepStrictEqual(inTurn, [[...alone], [...alone]])
+    deepStrictEqual(delays(schedule, failures), alone)
   })
 })
 
@@ -528,7 +543,7 @@ describe("RetrySchedule in virtual time", () => {
       const fiber = yield* Effect.fork(Effect.flip(Effect.retry(attempt, schedule)))
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* fiber, throttled)
-      assert.deepStrictEqual(at, [0, 1000, 2000, 3000])
+      deepStrictEqual(at, [0, 1000, 2000, 3000])
     }))
 
   effectIt.effect("honours hints in Effect's own retry too", () =>
@@ -538,7 +553,7 @@ describe("RetrySchedule in virtual time", () => {
       const fiber = yield* Effect.fork(Effect.exit(Effect.retry(attempt, schedule)))
       yield* TestClock.adjust("1 minute")
       yield* fiber
-      assert.deepStrictEqual(at, [0, 7000, 14_000])
+      deepStrictEqual(at, [0, 7000, 14_000])
     }))
 
   effectIt.effect("one value serves two concurrent calls", () =>
@@ -552,8 +567,8 @@ describe("RetrySchedule in virtual time", () => {
       ]
       yield* TestClock.adjust("1 minute")
       for (const fiber of fibers) yield* fiber
-      assert.deepStrictEqual(a.at, [0, 100, 300, 700])
-      assert.deepStrictEqual(b.at, [50, 150, 350, 750])
+      deepStrictEqual(a.at, [0, 100, 300, 700])
+      deepStrictEqual(b.at, [50, 150, 350, 750])
     }))
 
   effectIt.effect("exponential of Effect's at step 1100 does not sleep for ever in the loop", () =>
@@ -574,9 +589,9 @@ describe("RetrySchedule in virtual time", () => {
         Effect.exit(Retry.retry(attempt, { schedule: late, maxAttempts: 2, classifier: Classifier.anyError }))
       )
       yield* TestClock.adjust(Duration.millis(Backoff.maxDelay - 1))
-      assert.deepStrictEqual(at, [0])
+      deepStrictEqual(at, [0])
       yield* TestClock.adjust("1 millis")
       yield* fiber
-      assert.deepStrictEqual(at, [0, Backoff.maxDelay])
+      deepStrictEqual(at, [0, Backoff.maxDelay])
     }))
 })

@@ -1,4 +1,5 @@
 import { it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import {
   Cause,
   Clock,
@@ -77,7 +78,7 @@ describe("Timeout.timeout", () => {
         Effect.gen(function*() {
           const fiber = yield* Effect.fork(Effect.as(Effect.sleep(10), "done").pipe(Timeout.timeout(100)))
           yield* pass(20)
-          assert.deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
+          deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
         }))
 
       test("gives at once what is there at once", () =>
@@ -85,7 +86,7 @@ describe("Timeout.timeout", () => {
           assert.strictEqual(yield* Timeout.timeout(Effect.succeed("done"), 100), "done")
           const error = { no: "class" }
           assert.strictEqual(yield* Effect.flip(Timeout.timeout(Effect.fail(error), 100)), error as never)
-          assert.deepStrictEqual(yield* Effect.exit(Timeout.timeout(Effect.die("bug"), 100)), Exit.die("bug"))
+          deepStrictEqual(yield* Effect.exit(Timeout.timeout(Effect.die("bug"), 100)), Exit.die("bug"))
           assert.isTrue(Exit.isInterrupted(yield* Effect.exit(Timeout.timeout(Effect.interrupt, 100))))
         }))
 
@@ -97,7 +98,7 @@ describe("Timeout.timeout", () => {
           const fibers = yield* Effect.forEach(exits, (exit) =>
             Effect.fork(Timeout.timeout(Effect.zipRight(Effect.sleep(10), exit), 1000)))
           yield* pass(20)
-          assert.deepStrictEqual(yield* Effect.forEach(fibers, Fiber.await), exits)
+          deepStrictEqual(yield* Effect.forEach(fibers, Fiber.await), exits)
         }))
 
       test("fails with AttemptTimeout when the time is over", () =>
@@ -109,7 +110,7 @@ describe("Timeout.timeout", () => {
           assert(Exit.isFailure(exit) && Cause.isFailType(exit.cause))
           assert.strictEqual(exit.cause.error.phase, "headers")
           assert.strictEqual(exit.cause.error.message, "no response within 20ms")
-          assert.deepStrictEqual(exit.cause.error[Failure.key], Failure.attemptTimedOut(Option.some(20), "headers"))
+          deepStrictEqual(exit.cause.error[Failure.key], Failure.attemptTimedOut(Option.some(20), "headers"))
         }))
 
       test("fails when the effect has been interrupted and its finalizers have run", () =>
@@ -122,10 +123,10 @@ describe("Timeout.timeout", () => {
           )
           const fiber = yield* Effect.fork(effect)
           yield* pass(20)
-          assert.deepStrictEqual(steps, [])
+          deepStrictEqual(steps, [])
           yield* pass(30)
           timedOut(20)(yield* Fiber.await(fiber))
-          assert.deepStrictEqual(steps, ["released", "failed"])
+          deepStrictEqual(steps, ["released", "failed"])
         }))
 
       test("interruption from outside interrupts the effect, and returns when it has let go", () =>
@@ -139,10 +140,10 @@ describe("Timeout.timeout", () => {
           yield* pass(10)
           const interrupting = yield* Effect.fork(Effect.tap(Fiber.interrupt(fiber), () => steps.push("returned")))
           yield* pass(10)
-          assert.deepStrictEqual(steps, [])
+          deepStrictEqual(steps, [])
           yield* pass(30)
           assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
-          assert.deepStrictEqual(steps, ["released", "returned"])
+          deepStrictEqual(steps, ["released", "returned"])
         }))
 
       test("the services, references and spans of the caller are those of the effect", () =>
@@ -159,7 +160,7 @@ describe("Timeout.timeout", () => {
             )
           )
           yield* pass(20)
-          assert.deepStrictEqual(yield* Fiber.join(fiber), [["given", "local", "span"], ["given", "local", "span"]])
+          deepStrictEqual(yield* Fiber.join(fiber), [["given", "local", "span"], ["given", "local", "span"]])
         }))
 
       test("what the effect changes in references stays changed where it succeeds, and only there", () =>
@@ -176,14 +177,14 @@ describe("Timeout.timeout", () => {
             after(Effect.zipRight(set, Effect.never))
           ])
           yield* pass(60)
-          assert.deepStrictEqual(yield* Effect.forEach(fibers, Fiber.join), ["after", "after", "after", "before", "before"])
+          deepStrictEqual(yield* Effect.forEach(fibers, Fiber.join), ["after", "after", "after", "before", "before"])
         }))
 
       test("works in an uninterruptible region: what comes in time comes when it comes", () =>
         Effect.gen(function*() {
           const fiber = yield* Effect.fork(Effect.uninterruptible(Timeout.timeout(Effect.as(Effect.sleep(10), "done"), 1000)))
           yield* pass(15)
-          assert.deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
+          deepStrictEqual(fiber.unsafePoll(), Exit.succeed("done"))
         }))
 
       test("works in an uninterruptible region: what comes late comes late, for it may not be interrupted", () =>
@@ -192,7 +193,7 @@ describe("Timeout.timeout", () => {
           yield* pass(25)
           assert.isNull(fiber.unsafePoll())
           yield* pass(50)
-          assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
+          deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
         }))
 
       test("in an uninterruptible region the part that may be interrupted is", () =>
@@ -224,7 +225,7 @@ describe("Timeout.timeout", () => {
             Effect.fork(Timeout.timeout(Effect.as(i % 2 === 0 ? Effect.sleep(1) : Effect.never, i), 60)))
           yield* pass(60)
           const exits = yield* Effect.forEach(fibers, Fiber.await)
-          exits.forEach((exit, i) => i % 2 === 0 ? assert.deepStrictEqual(exit, Exit.succeed(i)) : timedOut(60)(exit))
+          exits.forEach((exit, i) => i % 2 === 0 ? deepStrictEqual(exit, Exit.succeed(i)) : timedOut(60)(exit))
         }))
     })
   }
@@ -259,7 +260,7 @@ describe("Timeout, the same tick", () => {
       end()
       yield* settle
       clock.advance(20)
-      assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
+      deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("done"))
       assert.strictEqual(clock.timers.size, 0)
     }))
 
@@ -288,8 +289,8 @@ describe("Timeout, the same tick", () => {
       const several = yield* Effect.fork(Timeout.timeout(Effect.as(Effect.repeatN(Effect.sleep(1), 4), "done"), 5))
       const late = yield* Effect.fork(Timeout.timeout(Effect.as(Effect.repeatN(Effect.sleep(1), 5), "done"), 5))
       yield* TestClock.adjust(5)
-      assert.deepStrictEqual(yield* Fiber.await(one), Exit.succeed("done"))
-      assert.deepStrictEqual(yield* Fiber.await(several), Exit.succeed("done"))
+      deepStrictEqual(yield* Fiber.await(one), Exit.succeed("done"))
+      deepStrictEqual(yield* Fiber.await(several), Exit.succeed("done"))
       timedOut(5)(yield* Fiber.await(late))
     }))
 
@@ -313,7 +314,7 @@ describe("Timeout, the same tick", () => {
         { concurrency: "unbounded" }
       )
       for (const { exists, exit } of exits) {
-        if (exists) assert.deepStrictEqual(exit, Exit.succeed("done"))
+        if (exists) deepStrictEqual(exit, Exit.succeed("done"))
         else timedOut(5)(exit)
       }
     }))
@@ -326,6 +327,15 @@ describe("Timeout, what it leaves behind", () => {
       yield* Effect.withClock(Timeout.timeout(Effect.succeed(1), 20), clock)
       yield* Effect.withClock(Effect.exit(Timeout.timeout(Effect.fail(1), 20)), clock)
       assert.strictEqual(clock.set, 0)
+    }))
+
+  it.effect("nor is a fiber left that waits on a test clock", () =>
+    Effect.gen(function*() {
+      const before = Fiber.unsafeRoots().length
+      yield* Effect.repeatN(Effect.exit(Timeout.timeout(Effect.succeed(1), 20)), 99)
+      yield* Effect.repeatN(Effect.exit(Timeout.timeout(Effect.zipRight(Effect.yieldNow(), Effect.fail(1)), 20)), 99)
+      yield* TestClock.adjust(1)
+      assert.isAtMost(Fiber.unsafeRoots().length, before)
     }))
 
   it.live("no timer, however it ends", () =>
@@ -378,7 +388,7 @@ describe("Timeout, what it leaves behind", () => {
         Effect.exit(Timeout.timeout(Effect.zipRight(Effect.yieldNow(), Effect.die("bug")), 1000)),
         Effect.exit(Timeout.timeout(Effect.never, 5))
       ]).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)), Logger.withMinimumLogLevel(LogLevel.All))
-      assert.deepStrictEqual(lines, [])
+      deepStrictEqual(lines, [])
     }))
 
   it.live("a child of the effect ends with it, as without a limit it would with its fiber", () =>
