@@ -11,7 +11,7 @@ import * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { assert, describe, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -186,16 +186,17 @@ const rpcHandler = Effect.gen(function*() {
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
-      void web.handler(
-        new Request(`http://${request.headers.host}${request.url}`, {
-          method: request.method ?? "GET",
-          headers: { "content-type": request.headers["content-type"] ?? "" },
-          body: Buffer.concat(chunks)
-        })
-      ).then(async (answer) => {
+      const asked = new Request(`http://${request.headers.host}${request.url}`, {
+        method: request.method ?? "GET",
+        headers: { "content-type": request.headers["content-type"] ?? "" },
+        body: Buffer.concat(chunks)
+      })
+      const answering = async () => {
+        const answer = await web.handler(asked)
         response.writeHead(answer.status, Object.fromEntries(answer.headers))
         response.end(Buffer.from(await answer.arrayBuffer()))
-      })
+      }
+      void answering()
     })
   }
   return handler
