@@ -20,6 +20,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import type { LazyArg } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
 import { hasProperty } from "effect/Predicate"
@@ -81,12 +82,13 @@ const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   name: string,
   kind: Tracer.SpanKind,
-  open: (span: Tracer.Span) => readonly [changes: ReadonlyArray<Surroundings.Change>, effect: Effect.Effect<Response, E, R>]
+  open: (span: Tracer.Span) => readonly [changes: ReadonlyArray<Surroundings.Change>, effect: LazyArg<Effect.Effect<Response, E, R>>]
 ): Effect.Effect<Response, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
       const [changes, effect] = open(span)
-      return Surroundings.inside(restore, fiber, changes, effect, (exit) => end(span, fiber, exit))
+      // A handler may throw when it is called: suspended, that is a defect of the effect, which ends the span.
+      return Surroundings.inside(restore, fiber, changes, Effect.suspend(effect), (exit) => end(span, fiber, exit))
     })
   )
 
@@ -129,7 +131,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
       return [[
         Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span]),
         Surroundings.change(HttpClient.currentTracerDisabledWhen, insteadOf(span, sent, propagates, disabledWhen))
-      ], handler(sent)]
+      ], () => handler(sent)]
     })
   })
 
@@ -179,7 +181,7 @@ export const callSpan = (name: string): Middleware.Middleware => (handler) => (r
     return inSpan(fiber, name, "internal", (span) => {
       const listener = Observer.both(Observer.of(fiber), writer(span, fiber))
       const services = Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span], [Observer.Observer, listener])
-      return [[services], handler(request)]
+      return [[services], () => handler(request)]
     })
   })
 
