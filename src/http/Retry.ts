@@ -57,6 +57,11 @@ const spend = (lost: Exit.Exit<Response, unknown>, delay: Millis): Effect.Effect
   return Option.isSome(response) ? Release.during(response.value, delay) : Retry.wait(delay)
 }
 
+const drop = (lost: Exit.Exit<Response, unknown>): Effect.Effect<void> => {
+  const response = responseOf(lost)
+  return Option.isSome(response) ? Release.abort(response.value) : Effect.void
+}
+
 const make = <R2, E2>(
   options: Options<R2>,
   ending: <E>(...args: Parameters<Retry.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
@@ -69,7 +74,7 @@ const make = <R2, E2>(
     replayable: Replay.isReplayable(request.body)
   })
   return <E, R>(handler: Middleware.Handler<E, R>) => {
-    const work: Retry.Work<Request, Response, E, R> = { attempt: handler, repeatable, spend }
+    const work: Retry.Work<Request, Response, E, R> = { attempt: handler, repeatable, spend, drop }
     return (request: Request) => Retry.run(plan, work, request, ending)
   }
 }

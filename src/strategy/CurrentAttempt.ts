@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Fiber from "effect/Fiber"
 
 /**
  * Where the current fiber stands in a retry: which attempt it makes, and of what.
@@ -28,3 +29,12 @@ export interface Position {
 }
 
 const first: Position = { number: 1, subject: undefined }
+
+/**
+ * Tells whether a fiber makes an attempt already: the first attempt of a call within must not be taken for a resend of that one.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isNested = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  fiber.currentContext.unsafeMap.has(CurrentAttempt.key)

@@ -45,7 +45,7 @@ import * as Idempotency from "../core/Idempotency.ts"
 import { integerIn } from "../core/InvalidOption.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as Account from "./Account.ts"
-import { CurrentAttempt } from "./CurrentAttempt.ts"
+import { CurrentAttempt, isNested } from "./CurrentAttempt.ts"
 import * as Deadline from "./Deadline.ts"
 import * as Observer from "./Observer.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
@@ -108,6 +108,8 @@ export interface Work<in S, in out A, in out E, out R> {
   readonly repeatable: (subject: S) => Idempotency.Repeatable
   /** Spends the wait before the next attempt, and lets go of what the lost one holds before it ends. */
   readonly spend: (lost: Exit.Exit<A, E>, delay: Millis) => Effect.Effect<void>
+  /** Lets go at once of what an attempt holds, where the call ends before anybody could have it. Default: it holds nothing. */
+  readonly drop?: ((lost: Exit.Exit<A, E>) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -197,12 +199,6 @@ export const run = <S, A, E, R, E2, R2>(
 const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
   fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)
 
-/** Whether this call is made inside an attempt of another: its first attempt must not be taken for a resend of that one. */
-const isNested = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
-  fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
-
-const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => fiber.getFiberRef(FiberRef.currentTracerEnabled)
-
 /** One call, which one fiber runs. */
 class Run<S, A, E, R, E2, R2> {
   private readonly plan: Plan<A, E, R2>
@@ -249,7 +245,7 @@ class Run<S, A, E, R, E2, R2> {
   private make(): Effect.Effect<A, E | E2, R | R2> {
     this.startedAt = this.now
     const made = this.work.attempt(this.subject)
-    const attempted = isNested(this.fiber) || this.attempt > 1 && isTraced(this.fiber)
+    const attempted = isNested(this.fiber) || this.attempt > 1 && this.fiber.getFiberRef(FiberRef.currentTracerEnabled)
       ? Surroundings.provide(made, CurrentAttempt, { number: this.attempt, subject: this.subject })
       : made
     return Effect.matchCauseEffect(attempted, {
@@ -261,7 +257,7 @@ class Run<S, A, E, R, E2, R2> {
   private settle(exit: Exit.Exit<A, E>): Effect.Effect<A, E | E2, R | R2> {
     const outcome = Classifier.run(this.plan.classifier, exit, this.now)
     if (this.account === undefined) return Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit
-    return Account.tell(this.account.attemptEnded(this.attempt, outcome), () =>
+    return Account.tell(this.between(exit, this.account.attemptEnded(this.attempt, outcome)), () =>
       Outcome.isFailed(outcome) ? this.lose(exit, outcome.failure) : exit)
   }
 
@@ -278,7 +274,7 @@ class Run<S, A, E, R, E2, R2> {
     // Appended in place: a copy for each attempt makes the time of many attempts quadratic.
     this.attempts.push({ number: this.attempt, startedAt: this.startedAt, endedAt: now, failure })
     if (Option.isSome(refusal)) return this.giveUp(refusal.value, exit, failure)
-    return Effect.flatMap(this.plan.schedule.step(now, failure, this.state), ([state, output, answer]) => {
+    return Effect.flatMap(this.between(exit, this.plan.schedule.step(now, failure, this.state)), ([state, output, answer]) => {
       this.state = state
       const proposal = RetrySchedule.proposal(output, answer, now)
       const decision = Decision.settle(situation, failure, proposal, this.now)
@@ -287,11 +283,17 @@ class Run<S, A, E, R, E2, R2> {
   }
 
   private wait(decision: Decision.Resend, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
-    return Account.tell(this.account?.waitStarted(this.attempt, decision, failure), () =>
+    return Account.tell(this.account && this.between(exit, this.account.waitStarted(this.attempt, decision, failure)), () =>
       Effect.flatMap(this.work.spend(exit, decision.delay), () => {
         this.attempt += 1
         return this.go()
       }))
+  }
+
+  /** What is done between an attempt and what follows: where it is interrupted, or dies, nobody will have what the attempt holds. */
+  private between<B, E3, R3>(exit: Exit.Exit<A, E>, effect: Effect.Effect<B, E3, R3>): Effect.Effect<B, E3, R3> {
+    const { drop } = this.work
+    return drop === undefined || Exit.isExit(effect) ? effect : Effect.onError(effect, () => drop(exit))
   }
 
   private giveUp(decision: Decision.GiveUp, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
