@@ -8,6 +8,7 @@
  */
 import type * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
+import type * as Breaker from "./Breaker.ts"
 import type * as Decision from "./Decision.ts"
 import type * as Failure from "./Failure.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -93,10 +94,57 @@ export interface CallEnded extends Base {
   readonly end: End
 }
 
+/** What a breaker, which many calls share, tells: its `call` names the breaker, and is the same for all of them. */
+interface OfBreaker extends Base {
+  /** Whose health it is about: an origin, say. */
+  readonly key: string
+}
+
+interface BreakerChanged extends OfBreaker {
+  /** Grows with each change of the key. */
+  readonly generation: number
+  /** In a few words. */
+  readonly because: string
+}
+
+/** Calls of a key are rejected from now on. @since 0.1.0 @category models */
+export interface BreakerOpened extends BreakerChanged {
+  readonly _tag: "BreakerOpened"
+  /** For how many ms; `None` where it was isolated by hand. */
+  readonly openFor: Option.Option<Millis>
+}
+
+/** Its time is over, and a call is sent as a probe. @since 0.1.0 @category models */
+export interface BreakerHalfOpened extends BreakerChanged {
+  readonly _tag: "BreakerHalfOpened"
+}
+
+/** Calls of a key are sent again. @since 0.1.0 @category models */
+export interface BreakerClosed extends BreakerChanged {
+  readonly _tag: "BreakerClosed"
+}
+
+/** A call was not sent. @since 0.1.0 @category models */
+export interface BreakerRejected extends OfBreaker {
+  readonly _tag: "BreakerRejected"
+  readonly because: Breaker.Reason
+  /** In how many ms a call may be sent again, where that is known. */
+  readonly retryAfter: Option.Option<Millis>
+}
+
 /**
  * What happened.
  *
  * @since 0.1.0
  * @category models
  */
-export type Event = CallStarted | AttemptStarted | AttemptEnded | WaitStarted | CallEnded
+export type Event =
+  | CallStarted
+  | AttemptStarted
+  | AttemptEnded
+  | WaitStarted
+  | CallEnded
+  | BreakerOpened
+  | BreakerHalfOpened
+  | BreakerClosed
+  | BreakerRejected

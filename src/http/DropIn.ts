@@ -10,6 +10,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import type * as Deadline from "../strategy/Deadline.ts"
 import type * as Retry from "../strategy/Retry.ts"
 import type * as Timeout from "../strategy/Timeout.ts"
@@ -20,7 +21,11 @@ import type * as Timeout from "../strategy/Timeout.ts"
  * @since 0.1.0
  * @category models
  */
-export type Refusal = Timeout.AttemptTimeout | Deadline.DeadlineExceeded | Retry.RetriesExhausted
+export type Refusal =
+  | Timeout.AttemptTimeout
+  | Deadline.DeadlineExceeded
+  | Retry.RetriesExhausted
+  | CircuitBreaker.CircuitOpen
 
 /**
  * A refusal in the form of the platform's error: tag `RequestError`, reason `Transport`, the refusal as its `cause`.

@@ -36,10 +36,12 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as Duration from "effect/Duration"
 import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
+import * as Guard from "../http/Guard.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
 import * as Retry from "../http/Retry.ts"
 import * as Timeout from "../http/Timeout.ts"
+import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import * as Trace from "../telemetry/Trace.ts"
 
 /**
@@ -69,6 +71,14 @@ export const withAttemptSpan: Combinator = Middleware.applyTo(Trace.attemptSpan)
 export const withAttemptTimeout = (
   options: Timeout.Options | Duration.DurationInput
 ): Combinator<Timeout.AttemptTimeout> => Middleware.applyTo(Timeout.middleware(options))
+
+/**
+ * Sends no request where the breaker of its origin is open.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withCircuitBreaker = (options: Guard.Options): Combinator<CircuitBreaker.CircuitOpen> => Guard.guard(options)
 
 /**
  * Reads the body as part of the attempt, so that the attempt's limit covers it and a truncated one can be sent again.
