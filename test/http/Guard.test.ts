@@ -1,6 +1,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
 import { Effect, Either, Option, TestClock } from "effect"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as Failure from "../../src/core/Failure.ts"
@@ -149,8 +150,23 @@ describe("origin", () => {
       ["http://[::1]:8080/", "http://[::1]:8080"],
       ["/users/1", ""],
       ["", ""],
-      ["http://", ""]
+      ["http://", ""],
+      ["http://user@", ""],
+      ["/r?to=http://a.test", ""],
+      ["?to=http://a.test", ""]
     ] as const
     for (const [url, expected] of table) assert.strictEqual(Guard.origin(url), expected, url)
   })
+
+  it("is what the platform's URL says", () =>
+    fc.assert(
+      fc.property(fc.webUrl({ withQueryParameters: true, withFragments: true, authoritySettings: { withPort: true, withUserInfo: true } }), (url) => {
+        fc.pre(URL.canParse(url))
+        const { host, origin } = new URL(url)
+        // A port is kept as it was written, and "http://a:" or "http://a:007" is nobody's origin.
+        fc.pre(!/:0|:($|[/?#])/.test(url.slice(8)) && host !== "")
+        assert.strictEqual(Guard.origin(url), origin)
+      }),
+      { numRuns: 1000 }
+    ))
 })
