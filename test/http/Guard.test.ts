@@ -125,6 +125,20 @@ describe("Guard", () => {
       assert.strictEqual(yield* get(below, "http://users.test/2"), "CircuitOpen")
     }).pipe(Effect.provide(play([{ status: 500 }]))))
 
+  it.effect("the key is right whatever the request before was", () =>
+    Effect.gen(function*() {
+      const urls = ["http://a.test/1", "http://a.test/2", "http://a.test.evil/", "http://a.test:81/", "http://a.test", "http://a.test?q", "/x", "http://u@a.test/", "http://A.test/"]
+      for (const first of urls) {
+        for (const second of urls) {
+          const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(1) })
+          const client = (yield* HttpClient.HttpClient).pipe(Resilience.withCircuitBreaker({ breaker }))
+          yield* CircuitBreaker.isolate(breaker, Guard.origin(second))
+          yield* get(client, first)
+          assert.strictEqual(yield* get(client, second), "CircuitOpen", `${second} after ${first}`)
+        }
+      }
+    }).pipe(Effect.provide(play([{ status: 200 }]))))
+
   it.effect("folded into the platform's error it is still there", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make()
