@@ -73,9 +73,15 @@ const make = <R2, E2>(
     idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),
     replayable: Replay.isReplayable(request.body)
   })
-  return <E, R>(handler: Middleware.Handler<E, R>) => {
-    const work: Retry.Work<Request, Response, E, R> = { attempt: handler, repeatable, spend, drop }
-    return (request: Request) => Retry.run(plan, work, request, ending)
+  const workOf = <E, R>(handler: Middleware.Handler<E, R>): Retry.Work<Request, Response, E, R> => ({
+    attempt: handler,
+    repeatable,
+    spend,
+    drop
+  })
+  return (handler) => {
+    const work = workOf(handler)
+    return (request) => Retry.run(plan, work, request, ending)
   }
 }
 
