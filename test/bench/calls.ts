@@ -1,0 +1,125 @@
+/**
+ * Time and allocation of calls in memory. Runs in processes of its own.
+ *
+ * Time: base and candidate take turns, ABBA, and each round gives one ratio; so a machine that is slow for a while is slow for
+ * both. Processor time is counted, not the clock's, since others want the processor too. Garbage is collected as it comes: it is
+ * part of the cost. Bytes: the new space is so large that nothing is collected within a batch, and what the heap grew by is what
+ * was allocated.
+ */
+import * as Effect from "effect/Effect"
+import { batch, type Candidate, type Contest, contests, type Tracing } from "./rows.ts"
+import type { Result } from "./samples.ts"
+
+export interface Settings {
+  readonly measure: "time" | "bytes"
+  readonly rounds: number
+}
+
+/** Lets what was put off (finalizers, timers) happen where it is not measured. */
+const breathe = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Processor time of this process in microseconds, its collector and its compiler included. */
+const processor = (): number => {
+  const { system, user } = process.cpuUsage()
+  return system + user
+}
+
+const microsOf = async ({ call }: Candidate, times: number, tracing: Tracing): Promise<number> => {
+  const calls = batch(call, times, tracing)
+  const start = processor()
+  await Effect.runPromise(calls)
+  return (processor() - start) / times
+}
+
+const bytesOf = async ({ call }: Candidate, times: number, tracing: Tracing): Promise<number> => {
+  const calls = batch(call, times, tracing)
+  // The new space only, which has to be empty: the whole would take longer than the batch.
+  globalThis.gc!({ type: "minor" })
+  await breathe()
+  const before = process.memoryUsage().heapUsed
+  await Effect.runPromise(calls)
+  return (process.memoryUsage().heapUsed - before) / times
+}
+
+const batchCalls = 200
+
+/** Runs some batches, fewer where they are long, and gives the figure of the last one. */
+const warm = async (candidate: Candidate, tracing: Tracing): Promise<number> => {
+  let micros = 0
+  for (let spent = 0, batches = 0; batches < 12 && spent < 50_000; spent += micros * batchCalls, batches++) {
+    micros = await microsOf(candidate, batchCalls, tracing)
+  }
+  return micros
+}
+
+/** How long a turn takes, roughly. A collection of the new space falls into each of them, and not now into one and now into the other. */
+const turnMicros = 12_000
+
+interface Bout extends Contest {
+  readonly tracing: Tracing
+  /** The figures of the warming up, in microseconds of a call. */
+  readonly warm: Map<Candidate, number>
+}
+
+interface Figures {
+  readonly base: number
+  readonly own: number
+  readonly ratio: number
+}
+
+const roundOfTime = async ({ base, others, tracing, warm }: Bout): Promise<ReadonlyArray<Figures>> => {
+  const turn = async (each: Candidate): Promise<number> => {
+    const micros = await microsOf(each, Math.ceil(turnMicros / warm.get(each)!), tracing)
+    await breathe()
+    return micros
+  }
+  const figures: Array<Figures> = []
+  for (const other of others) {
+    const [a1, b1, b2, a2] = [await turn(base), await turn(other), await turn(other), await turn(base)]
+    figures.push({ base: (a1 + a2) / 2, own: (b1 + b2) / 2, ratio: (b1 + b2) / (a1 + a2) })
+  }
+  return figures
+}
+
+/** What a turn allocates, roughly: the heap is counted in pages of 256 KB, and the new space has 64 MB. */
+const turnBytes = 20_000_000
+
+const roundOfBytes = async ({ base, others, tracing }: Bout): Promise<ReadonlyArray<Figures>> => {
+  const turn = async (each: Candidate): Promise<number> =>
+    bytesOf(each, Math.ceil(turnBytes / await bytesOf(each, batchCalls, tracing)), tracing)
+  // All of it now and then, lest it begins within a turn. The compiled code that goes with it comes back in a turn that does not count.
+  globalThis.gc!()
+  await turn(base)
+  const a = await turn(base)
+  const figures: Array<Figures> = []
+  for (const other of others) {
+    const b = await turn(other)
+    figures.push({ base: a, own: b, ratio: b / a })
+  }
+  return figures
+}
+
+const compare = async (bout: Bout, { measure, rounds }: Settings): Promise<Result> => {
+  const all: Array<ReadonlyArray<Figures>> = []
+  for (let i = 0; i < rounds; i++) all.push(await (measure === "time" ? roundOfTime : roundOfBytes)(bout))
+  const of = (other: number, figure: keyof Figures) => all.map((round) => round[other]![figure])
+  return {
+    name: bout.name,
+    title: bout.title,
+    base: bout.base.name,
+    others: bout.others.map(({ name }, i) => ({ name, base: of(i, "base"), own: of(i, "own"), ratio: of(i, "ratio") }))
+  }
+}
+
+export const main = async (settings: Settings): Promise<ReadonlyArray<Result>> => {
+  const bouts = (["off", "on"] as const).flatMap((tracing) =>
+    contests(tracing).map((contest): Bout => ({ ...contest, tracing, warm: new Map() }))
+  )
+  // All of them, and twice: what is compiled for one would be thrown away when another comes.
+  for (const bout of [...bouts, ...bouts]) {
+    for (const each of [bout.base, ...bout.others]) bout.warm.set(each, await warm(each, bout.tracing))
+  }
+  const results: Array<Result> = []
+  for (const bout of bouts) results.push(await compare(bout, settings))
+  return results
+}

@@ -1,0 +1,116 @@
+/**
+ * What is compared in memory: sections of clients that do the same, the first of each being what the others are measured by.
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Resilience from "effect-resilience/policy/Resilience"
+import * as ResilientClient from "effect-resilience/policy/ResilientClient"
+import * as Backoff from "effect-resilience/core/Backoff"
+import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
+import * as Effect from "effect/Effect"
+import * as Noop from "./noop.ts"
+
+type Client = HttpClient.HttpClient.With<unknown>
+
+export interface Candidate {
+  readonly name: string
+  /** One call, its body read. */
+  readonly call: () => Effect.Effect<unknown, unknown>
+}
+
+export interface Contest {
+  readonly name: string
+  readonly title: string
+  /** What the others are compared with. */
+  readonly base: Candidate
+  readonly others: ReadonlyArray<Candidate>
+}
+
+export const nullCheck = "bare again (null check)"
+
+/** The request is made anew for each call, as an application does. */
+const get = (client: Client) => (): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(client.get(Noop.url), (response) => response.text)
+
+const candidate = (name: string, client: Client): Candidate => ({ name, call: get(client) })
+
+const bothSpans = (client: HttpClient.HttpClient) =>
+  client.pipe(Resilience.withAttemptSpan, Resilience.withCallSpan("users"))
+
+/** What `ResilientClient.make()` gives, for a client that is at hand. */
+const shipped = (client: HttpClient.HttpClient, options?: ResilientClient.Options): Client =>
+  Effect.runSync(Effect.provideService(ResilientClient.make(options), HttpClient.HttpClient, client))
+
+const limit = "10 seconds"
+
+const successes = (transport: () => HttpClient.HttpClient, tracing: Tracing): ReadonlyArray<Candidate> => {
+  const bare = transport()
+  return [
+    candidate(nullCheck, transport()),
+    candidate("retry", Resilience.withRetry()(bare)),
+    candidate("attempt timeout", Resilience.withAttemptTimeout(limit)(bare)),
+    candidate("retry + attempt timeout", bare.pipe(Resilience.withAttemptTimeout(limit), Resilience.withRetry())),
+    ...(tracing === "on"
+      ? [candidate("attempt span", Resilience.withAttemptSpan(bare)), candidate("call + attempt spans", bothSpans(bare))]
+      : []),
+    candidate("ResilientClient.make()", shipped(bare)),
+    candidate("platform: retryTransient", HttpClient.retryTransient(bare, { times: 3 })),
+    candidate("platform: Effect.timeout", HttpClient.transformResponse(bare, Effect.timeout(limit)))
+  ]
+}
+
+/** No wait at all: the waits are not what is measured. */
+const atOnce = RetrySchedule.fromBackoff(Backoff.constant(0))
+
+const thrice = (how: "refused" | "busy"): Pick<Contest, "base" | "others"> => {
+  const bare = (): Candidate["call"] => {
+    const call = get(Noop.failFailSucceed(how))
+    const lost = how === "refused" ? () => Effect.exit(call()) : call
+    return () => Effect.flatMap(lost(), () => Effect.flatMap(lost(), call))
+  }
+  return {
+    base: { name: "three bare executes", call: bare() },
+    others: [
+      { name: nullCheck, call: bare() },
+      candidate("retry", Resilience.withRetry({ schedule: atOnce })(Noop.failFailSucceed(how))),
+      candidate("ResilientClient.make()", shipped(Noop.failFailSucceed(how), { retry: { schedule: atOnce } })),
+      candidate("platform: retryTransient", HttpClient.retryTransient(Noop.failFailSucceed(how), { times: 3 }))
+    ]
+  }
+}
+
+export type Tracing = "off" | "on"
+
+/** Everything that is compared, with tracing off for the whole fiber or on with Effect's default tracer. */
+export const contests = (tracing: Tracing): ReadonlyArray<Contest> => [
+  {
+    name: tracing,
+    title: `Success at the first attempt, answered at once, tracing ${tracing}`,
+    base: candidate("bare", Noop.prompt()),
+    others: successes(Noop.prompt, tracing)
+  },
+  {
+    name: `${tracing}-async`,
+    title: `Success at the first attempt, the fiber suspended once, tracing ${tracing}`,
+    base: candidate("bare", Noop.suspending()),
+    others: successes(Noop.suspending, tracing)
+  },
+  {
+    name: `refused-${tracing}`,
+    title: `Fail, fail, succeed, refused connections, no wait, tracing ${tracing}`,
+    ...thrice("refused")
+  },
+  {
+    name: `busy-${tracing}`,
+    title: `Fail, fail, succeed, 503 with a body to release, no wait, tracing ${tracing}`,
+    ...thrice("busy")
+  }
+]
+
+/** Many calls, one after another, in one fiber. */
+export const batch = (call: Candidate["call"], times: number, tracing: Tracing): Effect.Effect<void, unknown> => {
+  const calls = Effect.suspend(() => {
+    let done = 0
+    return Effect.whileLoop({ while: () => done < times, body: call, step: () => void done++ })
+  })
+  return tracing === "off" ? Effect.withTracerEnabled(calls, false) : calls
+}
