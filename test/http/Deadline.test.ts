@@ -184,6 +184,13 @@ onEachTransport((name, layer) => {
       }), { concurrency: "unbounded" })
   }))
 
+  test("a body outlives no deadline that held when its response was asked for", Effect.gen(function*() {
+    const server = yield* serve(stalled)
+    const response = Deadline.within(call(server, Resilience.withDeadline(60_000), Effect.succeed), 400)
+    const error = yield* cutAt(400, server, Effect.flatMap(response, ({ text }) => text))
+    assert.strictEqual(refusal(error), 400)
+  }))
+
   test("a call that begins after the deadline of its fiber sends nothing", Effect.gen(function*() {
     const server = yield* serve(Fault.status(200))
     const late = Effect.zipRight(Effect.uninterruptible(realTime(15)), call(server, Resilience.withDeadline(100), Effect.succeed))
