@@ -91,8 +91,8 @@ const loopback = async (built: Built): Promise<Section> => ({
 const importing = async ({ folder }: Built): Promise<Section> => ({
   name: "import",
   title: "Import, in fresh processes",
-  columns: [spread("time", "cpu ms", 0), spread("over", "ms more", 1)],
-  rows: await Weight.importing(folder, rounds.import),
+  columns: [spread("clock", "ms", 0), spread("clockOver", "ms more", 1), spread("cpu", "cpu ms", 0), spread("cpuOver", "cpu ms more", 1)],
+  rows: await Weight.imported(folder, rounds.import),
   notes: []
 })
 
@@ -100,7 +100,7 @@ const bundling = async ({ folder }: Built): Promise<Section> => ({
   name: "size",
   title: "Bundled for the web",
   columns: [median("min", "KB min", 1), median("gz", "KB min+gz", 1), median("over", "KB more", 1)],
-  rows: await Weight.bundling(folder),
+  rows: await Weight.bundled(folder),
   notes: []
 })
 
@@ -136,8 +136,9 @@ const bench = async (built: Built): Promise<void> => {
       `Node ${environment.node}, ${environment.cores} x ${environment.processor}, ${environment.versions.join(", ")}`,
       "",
       "Medians, with quartiles in brackets. Every call reads its body. Each section compares with its first row, in turns (ABBA), within",
-      "a process. Times are of the processor. The null check is the first row against itself: a ratio within its quartiles is noise. Bytes",
-      "are steady to about 2 %. A limit on time is missed where the lower quartile is over it, one on bytes where the median is.",
+      "a process. The us are of the processor, the ms of the clock. The null check is the first row against itself: a ratio within its",
+      "quartiles is noise. Bytes are steady to about 2 %. A limit on time is missed where the lower quartile is over it, one on bytes",
+      "where the median is.",
       ...(environment.load > environment.cores / 2
         ? ["", `Others are at work here (load ${environment.load.toFixed(1)}): read the bytes, and take the times for rough.`]
         : []),

@@ -1,6 +1,5 @@
 /**
- * What it costs to have the library, over the client that it wraps: processor time to import it in a fresh process, and bytes in a
- * bundle.
+ * What it costs to have the library, over the client that it wraps: time to import it in a fresh process, and bytes in a bundle.
  */
 import { build } from "esbuild"
 import { execFile } from "node:child_process"
@@ -18,46 +17,53 @@ const imports: Readonly<Record<string, ReadonlyArray<string>>> = {
   "+ the index": [...wrapped, "effect-resilience"]
 }
 
-const importMillis = async (specifiers: ReadonlyArray<string>, folder: string): Promise<number> => {
+interface Millis {
+  readonly clock: number
+  readonly cpu: number
+}
+
+const measures = ["clock", "cpu"] as const
+
+const importing = async (specifiers: ReadonlyArray<string>, folder: string): Promise<Millis> => {
   const script = [
-    "const start = process.cpuUsage()",
+    "const cpu = process.cpuUsage()",
+    "const clock = performance.now()",
     ...specifiers.map((each) => `await import("${each}")`),
-    "const { system, user } = process.cpuUsage(start)",
-    "console.log((system + user) / 1000)"
+    "const { system, user } = process.cpuUsage(cpu)",
+    "console.log(JSON.stringify({ clock: performance.now() - clock, cpu: (system + user) / 1000 }))"
   ].join("\n")
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd: folder })
-  return Number(stdout)
+  return JSON.parse(stdout)
 }
 
 /** Fresh processes in turns, there and back again (ABCCBA); each round gives one difference to the first. */
-export const importing = async (folder: string, rounds: number): Promise<ReadonlyArray<Row>> => {
-  const samples = Object.entries(imports).map(([name, specifiers]) => ({
-    name,
-    specifiers,
-    own: [] as Array<number>,
-    over: [] as Array<number>
-  }))
+export const imported = async (folder: string, rounds: number): Promise<ReadonlyArray<Row>> => {
+  const all = Object.entries(imports)
   // The first of each reads the files from the disk.
-  for (const { specifiers } of samples) await importMillis(specifiers, folder)
+  for (const [, specifiers] of all) await importing(specifiers, folder)
+  const found: Array<ReadonlyArray<Millis>> = []
   for (let round = 0; round < rounds; round++) {
-    const there: Array<number> = []
-    for (const { specifiers } of samples) there.push(await importMillis(specifiers, folder))
-    const back: Array<number> = []
-    for (let i = samples.length - 1; i >= 0; i--) back[i] = await importMillis(samples[i]!.specifiers, folder)
-    for (const [i, { over, own }] of samples.entries()) {
-      own.push((there[i]! + back[i]!) / 2)
-      over.push((there[i]! + back[i]! - there[0]! - back[0]!) / 2)
-    }
+    const there: Array<Millis> = []
+    for (const [, specifiers] of all) there.push(await importing(specifiers, folder))
+    const back: Array<Millis> = []
+    for (let i = all.length - 1; i >= 0; i--) back[i] = await importing(all[i]![1], folder)
+    found.push(there.map((one, i) => ({ clock: (one.clock + back[i]!.clock) / 2, cpu: (one.cpu + back[i]!.cpu) / 2 })))
   }
-  return samples.map(({ name, over, own }) => ({ name, measures: { time: quartiles(own), over: quartiles(over) } }))
+  return all.map(([name], i) => ({
+    name,
+    measures: Object.fromEntries(measures.flatMap((measure) => [
+      [measure, quartiles(found.map((round) => round[i]![measure]))],
+      [`${measure}Over`, quartiles(found.map((round) => round[i]![measure] - round[0]![measure]))]
+    ]))
+  }))
 }
 
-const program = (imported: string, client: string): string =>
+const program = (imports: string, client: string): string =>
   `import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-${imported}
+${imports}
 const text = Effect.flatMap(HttpClient.get("http://users.test/1"), (response) => response.text)
 ${client}
 Effect.runPromise(Effect.provide(text, Live)).then(console.log)`
@@ -81,7 +87,7 @@ const bundles: Readonly<Record<string, string>> = {
   )
 }
 
-const bundled = async (contents: string, folder: string): Promise<Uint8Array> => {
+const minified = async (contents: string, folder: string): Promise<Uint8Array> => {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: folder },
     absWorkingDir: folder,
@@ -99,10 +105,10 @@ const bundled = async (contents: string, folder: string): Promise<Uint8Array> =>
 const kilobyte = 1024
 
 /** Bundles of one program, minified and gzipped. */
-export const bundling = async (folder: string): Promise<ReadonlyArray<Row>> => {
+export const bundled = async (folder: string): Promise<ReadonlyArray<Row>> => {
   const sizes = await Promise.all(Object.entries(bundles).map(async ([name, contents]) => {
-    const minified = await bundled(contents, folder)
-    return { name, min: minified.length / kilobyte, gz: gzipSync(minified, { level: 9 }).length / kilobyte }
+    const code = await minified(contents, folder)
+    return { name, min: code.length / kilobyte, gz: gzipSync(code, { level: 9 }).length / kilobyte }
   }))
   return sizes.map(({ gz, min, name }) => ({
     name,
