@@ -32,6 +32,7 @@ export * as CircuitBreaker from "./strategy/CircuitBreaker.ts"
 export * as CurrentAttempt from "./strategy/CurrentAttempt.ts"
 export * as Keyed from "./strategy/Keyed.ts"
 export * as Observer from "./strategy/Observer.ts"
+export * as RetriesExhausted from "./strategy/RetriesExhausted.ts"
 export * as RetrySchedule from "./strategy/RetrySchedule.ts"
 export * as Surroundings from "./strategy/Surroundings.ts"
 

@@ -269,11 +269,11 @@ export const error = (self: unknown, now: Millis): Option.Option<Outcome.Outcome
 }
 
 /**
- * A failed exit: typed errors first (node:http raises two equal ones in parallel), unless there is a defect.
- * node:http throws, rather than fails, for a bad scheme or header: such a defect is `Malformed`. Any other says nothing about
- * the peer.
+ * A failed exit: typed errors (most often one, and nothing else; node:http raises two in parallel), unless there is a defect.
+ * node:http throws for a bad scheme or header: such a defect is `Malformed`. Any other says nothing about the peer.
  */
 const ofCause = (cause: Cause.Cause<unknown>, now: Millis): Option.Option<Outcome.Outcome> => {
+  if (cause._tag === "Fail") return error(cause.error, now)
   for (const defect of Cause.defects(cause)) {
     const failure = ErrorCode.toFailure(defect)
     return Option.some(

@@ -27,7 +27,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -36,11 +35,11 @@ import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
-import * as Attempt from "../core/Attempt.ts"
+import type * as Attempt from "../core/Attempt.ts"
 import type { Millis } from "../core/Millis.ts"
 import * as Classifier from "../core/Classifier.ts"
 import * as Decision from "../core/Decision.ts"
-import * as Failure from "../core/Failure.ts"
+import type * as Failure from "../core/Failure.ts"
 import * as Idempotency from "../core/Idempotency.ts"
 import { integerIn } from "../core/InvalidOption.ts"
 import * as Outcome from "../core/Outcome.ts"
@@ -48,10 +47,12 @@ import * as Account from "./Account.ts"
 import { CurrentAttempt, isNested } from "./CurrentAttempt.ts"
 import * as Deadline from "./Deadline.ts"
 import * as Observer from "./Observer.ts"
+import { RetriesExhausted } from "./RetriesExhausted.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 import * as Surroundings from "./Surroundings.ts"
 
 export { CurrentAttempt, type Position } from "./CurrentAttempt.ts"
+export { RetriesExhausted } from "./RetriesExhausted.ts"
 
 /**
  * How to retry.
@@ -68,31 +69,6 @@ export interface Options<in A = never, in E = never, out R = never> {
   readonly maxAttempts?: number | undefined
   /** The name of the call in events. Default: "retry". */
   readonly name?: string | undefined
-}
-
-/**
- * All attempts that were allowed have failed, with the record of each.
- *
- * @since 0.1.0
- * @category errors
- */
-export class RetriesExhausted extends Data.TaggedError("RetriesExhausted")<{
-  readonly because: Decision.GiveUpReason
-  /** At least one; the last is the one that nothing followed. */
-  readonly attempts: ReadonlyArray<Attempt.Attempt>
-  /** The error of the last attempt, where it failed with one. */
-  readonly cause?: unknown
-}> {
-  override get message(): string {
-    return `gave up after ${this.attempts.length} attempt${this.attempts.length === 1 ? "" : "s"} (${this.because}): ${
-      this.attempts.map(Attempt.describe).join(", ")
-    }`
-  }
-
-  /** The failure of the last attempt: what an outer classifier sees. */
-  get [Failure.key](): Failure.Failure {
-    return this.attempts.at(-1)?.failure ?? Failure.unknown(this)
-  }
 }
 
 /**
@@ -210,7 +186,7 @@ class Run<S, A, E, R, E2, R2> {
 
   private attempt = 1
   private startedAt: Millis
-  private readonly attempts: Array<Attempt.Attempt> = []
+  private attempts: Array<Attempt.Attempt> = []
   private state: unknown
 
   constructor(
@@ -271,8 +247,11 @@ class Run<S, A, E, R, E2, R2> {
       deadline: Deadline.of(this.fiber)
     }
     const refusal = isFinal(exit) ? Option.some(Decision.giveUp("Terminal")) : Decision.refuse(situation, failure)
-    // Appended in place: a copy for each attempt makes the time of many attempts quadratic.
-    this.attempts.push({ number: this.attempt, startedAt: this.startedAt, endedAt: now, failure })
+    // Appended in place: a copy for each attempt makes the time of many attempts quadratic. (The first makes an array of one, where
+    // an empty array would grow to seventeen places, of which a waiting call needs one.)
+    const made = { number: this.attempt, startedAt: this.startedAt, endedAt: now, failure }
+    if (this.attempts.length === 0) this.attempts = [made]
+    else this.attempts.push(made)
     if (Option.isSome(refusal)) return this.giveUp(refusal.value, exit, failure)
     return Effect.flatMap(this.between(exit, this.plan.schedule.step(now, failure, this.state)), ([state, output, answer]) => {
       this.state = state
@@ -283,11 +262,17 @@ class Run<S, A, E, R, E2, R2> {
   }
 
   private wait(decision: Decision.Resend, exit: Exit.Exit<A, E>, failure: Failure.Failure): Effect.Effect<A, E | E2, R | R2> {
+    const { again } = this
     return Account.tell(this.account && this.between(exit, this.account.waitStarted(this.attempt, decision, failure)), () =>
-      Effect.flatMap(this.work.spend(exit, decision.delay), () => {
-        this.attempt += 1
-        return this.go()
-      }))
+      Effect.flatMap(this.work.spend(exit, decision.delay), again))
+  }
+
+  /** What a waiting call holds on to: itself, and nothing of the attempt that it lost. */
+  private get again() {
+    return (): Effect.Effect<A, E | E2, R | R2> => {
+      this.attempt += 1
+      return this.go()
+    }
   }
 
   /** What is done between an attempt and what follows: where it is interrupted, or dies, nobody will have what the attempt holds. */
@@ -307,8 +292,8 @@ class Run<S, A, E, R, E2, R2> {
  */
 const isFinal = (exit: Exit.Exit<unknown, unknown>): boolean => {
   if (Exit.isSuccess(exit)) return false
-  const error = Cause.failureOption(exit.cause)
-  return Option.isNone(error) || Cause.isDie(exit.cause) || isExhausted(error.value) ||
+  const error = exit.cause._tag === "Fail" ? Option.some(exit.cause.error) : Cause.failureOption(exit.cause)
+  return Option.isNone(error) || exit.cause._tag !== "Fail" && Cause.isDie(exit.cause) || isExhausted(error.value) ||
     hasProperty(error.value, "cause") && isExhausted(error.value.cause)
 }
 
