@@ -79,6 +79,14 @@ export const abort = (response: HttpClientResponse.HttpClientResponse): Effect.E
   Effect.suspend(() => Fiber.interrupt(Effect.runFork(Effect.exit(response.arrayBuffer))))
 
 /**
+ * Aborts the rest of a response where no effect can be run: the abort begins at once, and nobody waits for it.
+ *
+ * @since 0.1.0
+ * @category releasing
+ */
+export const unsafeAbort = (response: HttpClientResponse.HttpClientResponse): void => void Effect.runFork(abort(response))
+
+/**
  * Spends a wait of `delay` ms, and lets go of a response meanwhile.
  *
  * **Details**

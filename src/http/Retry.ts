@@ -62,11 +62,23 @@ const drop = (lost: Exit.Exit<Response, unknown>): Effect.Effect<void> => {
   return Option.isSome(response) ? Release.abort(response.value) : Effect.void
 }
 
+/** A classifier that dies takes its call with it, and then nobody will have the response. */
+const lettingGo = <A extends Response, E>(classifier: Classifier.Classifier<A, E>): Classifier.Classifier<A, E> =>
+  Classifier.make(classifier.name, (exit, now) => {
+    try {
+      return classifier.classify(exit, now)
+    } catch (defect) {
+      Option.map(responseOf(exit), Release.unsafeAbort)
+      throw defect
+    }
+  })
+
 const make = <R2, E2>(
   options: Options<R2>,
   ending: <E>(...args: Parameters<Retry.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
 ): Middleware.Middleware<E2, R2> => {
-  const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, name: options.name ?? "http" })
+  const classifier = options.classifier === undefined ? Classifier.http : lettingGo(options.classifier)
+  const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, classifier, name: options.name ?? "http" })
   const keys = nonEmpty("Retry", "keyHeaders", options.keyHeaders ?? Idempotency.keyHeaders).map((name) => name.toLowerCase())
   const recklessly = options.resend === "recklessly"
   const repeatable = (request: Request): Idempotency.Repeatable => ({

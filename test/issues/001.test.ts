@@ -1,14 +1,17 @@
 /**
- * A response was held for ever where a call ended between two attempts: while the schedule was asked, or a listener told. Nobody had it, and
- * nobody had let go of it; over node:http not even the garbage collector does.
+ * A response was held for ever where a call ended between two attempts: while the schedule was asked, a listener told, or by a defect of
+ * the classifier. Nobody had it, and nobody had let go of it; over node:http not even the garbage collector does.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
+import * as Classifier from "../../src/core/Classifier.ts"
 import type * as Retry from "../../src/http/Retry.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
@@ -55,6 +58,22 @@ it.effect("a response is let go where the schedule dies", () =>
     const exit = yield* Effect.exit(get(url, { schedule: dying }))
     assert.deepStrictEqual(exit, Exit.die("mine"))
     assert.deepStrictEqual(yield* HttpScript.held, [])
+  }).pipe(Effect.provide(busy)))
+
+it.effect("a response is let go where the classifier dies, and the defect is the same value", () =>
+  Effect.gen(function*() {
+    const mine = new Error("mine")
+    const classifier = Classifier.make("mine", () => {
+      throw mine
+    })
+    for (const filter of [false, true]) {
+      const exit = yield* Effect.exit(get(url, { classifier }, filter))
+      assert.isTrue(Exit.isFailure(exit) && Option.contains(Cause.dieOption(exit.cause), mine))
+    }
+    const script = yield* HttpScript.HttpScript
+    yield* Effect.repeat(script.held, { until: (held) => held.length === 0, times: 100 })
+    assert.deepStrictEqual(yield* script.held, [])
+    assert.lengthOf(yield* script.requests, 2)
   }).pipe(Effect.provide(busy)))
 
 onEachTransport((_, layer) => {
