@@ -159,17 +159,27 @@ export const run = <S, A, E, R, E2, R2>(
     if (isNested(fiber)) return new Run(plan, work, subject, ending, fiber, undefined).go()
     // The first attempt of a call that nobody observes, which is most often the only one, is made without any of that.
     const startedAt = clockOf(fiber).unsafeCurrentTimeMillis()
-    const settle = (exit: Exit.Exit<A, E>) => {
-      const outcome = Classifier.run(plan.classifier, exit, clockOf(fiber).unsafeCurrentTimeMillis())
-      return Outcome.isFailed(outcome)
-        ? new Run(plan, work, subject, ending, fiber, undefined, startedAt).lose(exit, outcome.failure)
-        : exit
-    }
     return Effect.matchCauseEffect(work.attempt(subject), {
-      onFailure: (cause) => settle(Exit.failCause(cause)),
-      onSuccess: (value) => settle(Exit.succeed(value))
+      onFailure: (cause) => first(plan, work, subject, ending, fiber, startedAt, Exit.failCause(cause)),
+      onSuccess: (value) => first(plan, work, subject, ending, fiber, startedAt, Exit.succeed(value))
     })
   })
+
+/** What follows a first attempt of which nothing has been told: its exit, or all that a retry needs. */
+const first = <S, A, E, R, E2, R2>(
+  plan: Plan<A, E, R2>,
+  work: Work<S, A, E, R>,
+  subject: S,
+  ending: Ending<A, E, E2>,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  startedAt: Millis,
+  exit: Exit.Exit<A, E>
+): Effect.Effect<A, E | E2, R | R2> => {
+  const outcome = Classifier.run(plan.classifier, exit, clockOf(fiber).unsafeCurrentTimeMillis())
+  return Outcome.isFailed(outcome)
+    ? new Run(plan, work, subject, ending, fiber, undefined, startedAt).lose(exit, outcome.failure)
+    : exit
+}
 
 // These are read on each call: the maps behind the contexts directly, because each step less is measured in the bench.
 const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
