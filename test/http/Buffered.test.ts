@@ -43,7 +43,7 @@ onEachTransport((_, layer) => {
       ))
       const http = (yield* HttpClient.HttpClient).pipe(
         Resilience.withBufferedBody(),
-        Resilience.withAttemptTimeout("150 millis"),
+        Resilience.withAttemptTimeout("1 second"),
         Resilience.withRetry(soon)
       )
       const response = yield* http.get(server.url)

@@ -22,7 +22,7 @@ import { onEachTransport } from "../support/transports.ts"
 /** Every strategy and both spans, round a client that something may be mapped on. */
 const traced = (client: HttpClient.HttpClient) =>
   client.pipe(
-    Resilience.withAttemptTimeout("300 millis"),
+    Resilience.withAttemptTimeout("1 second"),
     Resilience.withAttemptSpan,
     Resilience.withRetry({ schedule: Schedule.spaced("1 millis"), maxAttempts: 4 }),
     Resilience.withDeadline("10 seconds"),

@@ -31,7 +31,7 @@ onEachTransport((_, layer) => {
     Effect.gen(function*() {
       const server = yield* serve(Fault.inTurn(busy, Fault.resetBeforeHeaders, Fault.hang, Fault.status(200)))
       yield* Effect.gen(function*() {
-        const client = yield* ResilientClient.make({ attemptTimeout: "200 millis", retry: { ...atOnce, maxAttempts: 4 } })
+        const client = yield* ResilientClient.make({ attemptTimeout: "1 second", retry: { ...atOnce, maxAttempts: 4 } })
         yield* Effect.withSpan(Effect.flatMap(client.get(server.url), ({ text }) => text), "caller")
         const all = yield* spans
         const attempts = all.filter(isAttempt)
