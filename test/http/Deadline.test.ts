@@ -82,12 +82,15 @@ const call = <A, E>(
 const cutAt = <A, E, R>(limit: number, { stats }: Server, comesSoFar: () => boolean, effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(Effect.flip(effect))
+    const look = yield* Effect.fork(Effect.zipRight(
+      Effect.sleep(limit),
+      Effect.suspend(() => lookAfter(grace, () => [fiber.unsafePoll() !== null, stats.requests.at(-1)?.closed?.how]))
+    ))
     yield* eventually(comesSoFar)
     yield* TestClock.adjust(limit - 1)
     assert.isNull(fiber.unsafePoll())
-    const look = lookAfter(grace, () => [fiber.unsafePoll() !== null, stats.requests.at(-1)?.closed?.how])
     yield* TestClock.adjust(1)
-    assert.deepStrictEqual(yield* look, [true, "aborted"])
+    assert.deepStrictEqual(yield* Fiber.join(look), [true, "aborted"])
     return (yield* Fiber.join(fiber)) as unknown
   })
 
