@@ -32,6 +32,7 @@ const busy = Noop.busy()
 export const sleepers: Readonly<Record<string, Call>> = {
   "a fiber asleep": () => Effect.sleep(wait),
   "retry": get(Resilience.withRetry({ schedule })(busy)),
+  "retry, a body of 16 KB was read": get(Resilience.withRetry({ schedule })(Noop.busyWithBody())),
   "ResilientClient.make()": get(
     Effect.runSync(Effect.provideService(ResilientClient.make({ retry: { schedule } }), HttpClient.HttpClient, busy))
   ),
@@ -48,13 +49,14 @@ const settledHeap = async (): Promise<number> => {
     await pause(5)
     globalThis.gc!()
   }
-  return process.memoryUsage().heapUsed
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 /** Starts calls, each a root fiber, and comes back when all of them are asleep. */
 export const start = async (call: Call, calls: number): Promise<ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>> => {
   const fibers = Array.from({ length: calls }, () => runFork(call()))
-  await pause(20)
+  await pause(100)
   return fibers
 }
 

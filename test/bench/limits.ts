@@ -29,6 +29,7 @@ const limits: ReadonlyArray<Limit> = [
   ...ratios(["on", "on-async"], "call + attempt spans", { time: 1.2, bytes: 1.2 }),
   ...ratios(["refused-off", "refused-on", "busy-off", "busy-on"], "retry", { time: 1.25, bytes: 1.15 }),
   { section: "asleep", row: "retry", measure: "bytes", label: "bytes", atMost: 6 * 1024 },
+  { section: "asleep", row: "retry, a body of 16 KB was read", measure: "bytes", label: "bytes", atMost: 6 * 1024 },
   { section: "import", row: "+ ResilientClient", measure: "clockOver", label: "ms", atMost: 15 },
   { section: "import", row: "+ the index", measure: "clockOver", label: "ms", atMost: 15 },
   { section: "size", row: "+ ResilientClient.layer()", measure: "over", label: "KB", atMost: 6 }

@@ -68,3 +68,13 @@ export const failFailSucceed = (how: "refused" | "busy"): HttpClient.HttpClient 
 
 /** Always 503. */
 export const busy = (): HttpClient.HttpClient => HttpClient.make((request) => Effect.succeed(answer(request, 503)))
+
+const large = 16 * 1024
+const arriving = {
+  headers: Headers.set(headers, "content-length", String(large)),
+  arrayBuffer: Effect.async<ArrayBuffer>((resume) => void setImmediate(() => resume(Effect.succeed(new ArrayBuffer(large)))))
+}
+
+/** Always 503, with a body of 16 KB that arrives a moment later, as over a socket. */
+export const busyWithBody = (): HttpClient.HttpClient =>
+  HttpClient.make((request) => Effect.succeed(Object.assign(answer(request, 503), arriving)))
