@@ -59,7 +59,8 @@ export const declaredLength = (response: HttpClientResponse.HttpClientResponse):
 /** Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. */
 const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (how === "buffer") return response.arrayBuffer
+    // Without its value: a fiber that has ended keeps what it gave, for as long as the call waits.
+    if (how === "buffer") return Effect.asVoid(response.arrayBuffer)
     let bytes = 0
     return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
   }).pipe(
