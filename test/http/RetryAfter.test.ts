@@ -130,8 +130,12 @@ describe("a hint that cannot be read", () => {
     }))
 })
 
+/**
+ * Between arrivals, in whole ms, a begun one counting as one: a timer of Node counts whole ms from a clock that has only those, and
+ * so fires up to one of them early by a finer clock, which is what the server has.
+ */
 const gaps = ({ requests }: Stats): ReadonlyArray<number> =>
-  requests.slice(1).map(({ at }, index) => at - (requests[index]?.at ?? NaN))
+  requests.slice(1).map(({ at }, index) => Math.ceil(at - (requests[index]?.at ?? NaN)))
 
 /** Real ms between two attempts where no hint holds. */
 const backoff = 30
