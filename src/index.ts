@@ -47,6 +47,7 @@ export * as Middleware from "./http/Middleware.ts"
 export * as Release from "./http/Release.ts"
 export * as Retry from "./http/Retry.ts"
 export * as Timeout from "./http/Timeout.ts"
+export * as Work from "./http/Work.ts"
 export * as Wrapped from "./http/Wrapped.ts"
 
 // telemetry: listens to events, opens the spans

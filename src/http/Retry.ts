@@ -6,21 +6,14 @@
  *
  * @since 0.1.0
  */
-import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Millis } from "../core/Millis.ts"
 import * as Classifier from "../core/Classifier.ts"
-import * as Idempotency from "../core/Idempotency.ts"
-import { nonEmpty } from "../core/InvalidOption.ts"
-import * as Replay from "../core/Replay.ts"
 import * as Retry from "../strategy/Retry.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
+import * as Work from "./Work.ts"
 
 export { CurrentAttempt, RetriesExhausted, retry, retryOrFail } from "../strategy/Retry.ts"
 
@@ -30,37 +23,11 @@ export { CurrentAttempt, RetriesExhausted, retry, retryOrFail } from "../strateg
  * @since 0.1.0
  * @category models
  */
-export interface Options<out R = never> extends Retry.Options<HttpClientResponse.HttpClientResponse, unknown, R> {
-  /** The headers that make a request idempotent, whatever its method. Default: `Idempotency-Key`, `X-Idempotency-Key`. */
-  readonly keyHeaders?: ReadonlyArray<string> | undefined
-  /**
-   * Which requests may be sent again. "idempotent": by method, by key, or never sent. "recklessly": any whose body can be sent
-   * again, though the other side may then act on it twice. Default: "idempotent".
-   */
-  readonly resend?: "idempotent" | "recklessly" | undefined
-}
+export interface Options<out R = never>
+  extends Retry.Options<HttpClientResponse.HttpClientResponse, unknown, R>, Work.Gate
+{}
 
-type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
-
-/** The response that an exit holds: as its value, or inside the error that `filterStatus` made of it. */
-const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Response> =>
-  Exit.isSuccess(exit)
-    ? Option.some(exit.value)
-    : Option.flatMap(Cause.failureOption(exit.cause), (error) =>
-      HttpClientError.isHttpClientError(error) && error._tag === "ResponseError"
-        ? Option.some(error.response)
-        : Option.none())
-
-const spend = (lost: Exit.Exit<Response, unknown>, delay: Millis): Effect.Effect<void> => {
-  const response = responseOf(lost)
-  return Option.isSome(response) ? Release.during(response.value, delay) : Retry.wait(delay)
-}
-
-const drop = (lost: Exit.Exit<Response, unknown>): Effect.Effect<void> => {
-  const response = responseOf(lost)
-  return Option.isSome(response) ? Release.abort(response.value) : Effect.void
-}
 
 /** A classifier that dies takes its call with it, and then nobody will have the response. */
 const lettingGo = <A extends Response, E>(classifier: Classifier.Classifier<A, E>): Classifier.Classifier<A, E> =>
@@ -68,7 +35,7 @@ const lettingGo = <A extends Response, E>(classifier: Classifier.Classifier<A, E
     try {
       return classifier.classify(exit, now)
     } catch (defect) {
-      Option.map(responseOf(exit), Release.unsafeAbort)
+      Option.map(Work.responseOf(exit), Release.unsafeAbort)
       throw defect
     }
   })
@@ -79,20 +46,9 @@ const make = <R2, E2>(
 ): Middleware.Middleware<E2, R2> => {
   const classifier = options.classifier === undefined ? Classifier.http : lettingGo(options.classifier)
   const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, classifier, name: options.name ?? "http" })
-  const keys = nonEmpty("Retry", "keyHeaders", options.keyHeaders ?? Idempotency.keyHeaders).map((name) => name.toLowerCase())
-  const recklessly = options.resend === "recklessly"
-  const repeatable = (request: Request): Idempotency.Repeatable => ({
-    idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),
-    replayable: Replay.isReplayable(request.body)
-  })
-  const workOf = <E, R>(handler: Middleware.Handler<E, R>): Retry.Work<Request, Response, E, R> => ({
-    attempt: handler,
-    repeatable,
-    spend,
-    drop
-  })
+  const repeatable = Work.repeatable("Retry", options)
   return (handler) => {
-    const work = workOf(handler)
+    const work = Work.of(handler, repeatable)
     return (request) => Retry.run(plan, work, request, ending)
   }
 }
@@ -120,7 +76,7 @@ export const middleware = <R = never>(options: Options<R> = {}): Middleware.Midd
  */
 export const orFail = <R = never>(options: Options<R> = {}): Middleware.Middleware<Retry.RetriesExhausted, R> =>
   make<R, Retry.RetriesExhausted>(options, (last, because, attempts) => {
-    const response = because === "Terminal" ? Option.none() : responseOf(last)
+    const response = because === "Terminal" ? Option.none() : Work.responseOf(last)
     const failed = Retry.failExhausted(last, because, attempts)
     return Option.isSome(response) ? Effect.zipRight(Release.now(response.value), failed) : failed
   })
