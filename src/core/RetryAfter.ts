@@ -19,6 +19,7 @@
 import * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
 import { maxDelay } from "./Millis.ts"
+import { decimal, get as header, type Headers, integer, trimmed } from "./HeaderField.ts"
 import * as HttpDate from "./HttpDate.ts"
 
 /**
@@ -120,18 +121,10 @@ export const fromHeaders = (
   return Option.none()
 }
 
-type Headers = Readonly<Record<string, string | undefined>>
-
 /** A header that may say how long to wait, and how to read it. */
 interface Hint {
   readonly name: string
   readonly read: (value: string, headers: Headers, at: { readonly now: Millis; readonly status: number }) => Option.Option<Millis>
-}
-
-/** Only what the response itself holds, never a property of a polluted prototype. */
-const header = (headers: Headers, name: string): Option.Option<string> => {
-  const value: unknown = Object.hasOwn(headers, name) ? headers[name] : undefined
-  return typeof value === "string" ? Option.some(value) : Option.none()
 }
 
 const serverNow = (headers: Headers, now: Millis): Millis =>
@@ -160,30 +153,10 @@ const parseReset = (value: string, now: Millis): Option.Option<Millis> =>
     return Option.some(bounded(reset * 1000))
   })
 
-const integer = (value: string): Option.Option<number> => numeral(/^[0-9]+$/, value)
-
-const decimal = (value: string): Option.Option<number> => numeral(/^[0-9]+(?:\.[0-9]+)?$/, value)
-
-/** The grammar has no sign, no exponent and no space: `Number` gives no NaN for what it lets through, at most Infinity. */
-const numeral = (grammar: RegExp, value: string): Option.Option<number> => {
-  const text = trimmed(value)
-  return grammar.test(text) ? Option.some(Number(text)) : Option.none()
-}
-
 const until = (instant: Millis, now: Millis): Option.Option<Millis> =>
   Number.isFinite(now) ? Option.some(bounded(instant - now)) : Option.none()
 
 const bounded = (delay: Millis): Millis => Math.min(Math.max(Math.ceil(delay), 0), maxDelay)
-
-/** Without the optional white space of HTTP, space and tab only. By hand: `/[ \t]+$/` takes quadratic time on runs of spaces. */
-const trimmed = (value: string): string => {
-  let [start, end] = [0, value.length]
-  while (start < end && isSpace(value.charCodeAt(start))) start++
-  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
-  return value.slice(start, end)
-}
-
-const isSpace = (code: number): boolean => code === 0x20 || code === 0x09
 
 /** In the order in which they are believed: the first that can be read wins. */
 const hints: ReadonlyArray<Hint> = [
