@@ -94,13 +94,18 @@ export interface CallEnded extends Base {
   readonly end: End
 }
 
-/** What a breaker, which many calls share, tells: its `call` names the breaker, and is the same for all of them. */
-interface OfBreaker extends Base {
-  /** Whose health it is about: an origin, say. */
+/**
+ * What a guard, which many calls share, tells: its `call` names the guard, and is the same for all of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OfGuard extends Base {
+  /** Which of its states it is about: that of an origin, say. */
   readonly key: string
 }
 
-interface BreakerChanged extends OfBreaker {
+interface BreakerChanged extends OfGuard {
   /** Grows with each change of the key. */
   readonly generation: number
   /** In a few words. */
@@ -125,7 +130,7 @@ export interface BreakerClosed extends BreakerChanged {
 }
 
 /** A call was not sent. @since 0.1.0 @category models */
-export interface BreakerRejected extends OfBreaker {
+export interface BreakerRejected extends OfGuard {
   readonly _tag: "BreakerRejected"
   readonly because: Breaker.Reason
   /** In how many ms a call may be sent again, where that is known. */

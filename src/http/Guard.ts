@@ -1,31 +1,39 @@
 /**
- * A circuit breaker over HTTP, with a state for each origin.
+ * Guards over HTTP: a circuit breaker, say, with a state for each origin.
  *
- * It learns when the headers of a response have arrived, or when there are none to come. What becomes of the body afterwards it
- * does not see, unless the body is read inside of it (`Buffered`).
+ * A guard is lifted to a client (`client`, which sees each request as it is sent) or to a middleware (`middleware`). It learns when
+ * the headers of a response have arrived, or when there are none to come. What becomes of the body afterwards it does not see,
+ * unless the body is read inside of it (`Buffered`).
  *
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Effect from "effect/Effect"
 import * as Classifier from "../core/Classifier.ts"
 import * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
+import * as Guarded from "../strategy/Guarded.ts"
 import type * as Middleware from "./Middleware.ts"
 
 /**
- * What protects which requests.
+ * From the effect that sends a request to one that sends it only where the guard lets it.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Options {
-  readonly breaker: CircuitBreaker.CircuitBreaker
-  /** Whose health a request is about. Default: `origin`, of its URL. */
-  readonly key?: ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
-  /** What a response or an error means. Default: `Classifier.http`. */
-  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
-}
+export type Guard<E2> = <E, R>(
+  effect: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, E | E2, R>
+
+/**
+ * Which of the states of a guard a request is about.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type KeyOf = (request: HttpClientRequest.HttpClientRequest) => string
 
 const authority = /^([a-z][a-z0-9+.-]*:)\/\/(?:[^/?#]*@)?([^/?#]*)/i
 
@@ -45,8 +53,10 @@ const authority = /^([a-z][a-z0-9+.-]*:)\/\/(?:[^/?#]*@)?([^/?#]*)/i
  * @since 0.1.0
  * @category getters
  */
-export const origin = (url: string): string => {
-  const [, scheme = "", host = ""] = authority.exec(url) ?? []
+export const origin = (url: string): string => originIn(authority.exec(url))
+
+const originIn = (match: RegExpExecArray | null): string => {
+  const [, scheme = "", host = ""] = match ?? []
   const lower = `${scheme}//${host}`.toLowerCase()
   if (host === "") return ""
   if (lower.startsWith("http://") && lower.endsWith(":80")) return lower.slice(0, -3)
@@ -54,44 +64,74 @@ export const origin = (url: string): string => {
 }
 
 /** Most clients talk to one origin: that of the request before is known by how the URL begins, and is the same text. */
-const byOrigin = () => {
+const byOrigin = (): KeyOf => {
   let beginning: string | undefined
   let last = ""
-  return ({ url }: HttpClientRequest.HttpClientRequest): string => {
+  return ({ url }) => {
     if (beginning !== undefined && url.startsWith(beginning)) return last
-    last = origin(url)
-    const [authorityOfIt = ""] = authority.exec(url) ?? []
+    const match = authority.exec(url)
+    last = originIn(match)
+    const authorityOfIt = match?.[0] ?? ""
     beginning = last !== "" && url[authorityOfIt.length] === "/" ? `${authorityOfIt}/` : undefined
     return last
   }
 }
 
 /**
- * Sends no request where the breaker of its key rejects it, and tells the breaker what came of each that was sent.
- *
- * **Gotchas**
- *
- * A middleware sees a request before the mappings of the client below it: where one of them makes the origin (`prependUrl`), use
- * `guard`, or give a key.
+ * A guard over any Effect as one over HTTP. Without a key it has a state for each `origin`.
  *
  * @since 0.1.0
- * @category middleware
+ * @category constructors
  */
-export const middleware = (options: Options): Middleware.Middleware<CircuitBreaker.CircuitOpen> => {
-  const { breaker, classifier = Classifier.http, key = byOrigin() } = options
-  return (handler) => (request) => CircuitBreaker.run(breaker, key(request), classifier, handler(request))
-}
+export const make = <Ticket, E2>(
+  guard: Guarded.Guard<Ticket, HttpClientResponse.HttpClientResponse, unknown, E2>,
+  key: KeyOf = byOrigin()
+): Guard<E2> =>
+(effect, request) => Guarded.run(guard, key(request), effect)
 
 /**
- * The same round a client, whose request mappings come first: what gives the key is the request as it is sent.
+ * Puts a guard round a client, whose request mappings come first: what gives the key is the request as it is sent.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const guard = (options: Options) => {
-  const { breaker, classifier = Classifier.http, key = byOrigin() } = options
-  return <E, R>(
-    client: HttpClient.HttpClient.With<E, R>
-  ): HttpClient.HttpClient.With<E | CircuitBreaker.CircuitOpen, R> =>
-    HttpClient.transform(client, (effect, request) => CircuitBreaker.run(breaker, key(request), classifier, effect))
+export const client = <E2>(guard: Guard<E2>) =>
+<E, R>(self: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E | E2, R> => HttpClient.transform(self, guard<E, R>)
+
+/**
+ * A guard as a middleware.
+ *
+ * **Gotchas**
+ *
+ * A middleware sees a request before the mappings of the client below it: where one of them makes the origin (`prependUrl`), use
+ * `client`, or give a key.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const middleware = <E2>(guard: Guard<E2>): Middleware.Middleware<E2> => (handler) => (request) =>
+  guard(handler(request), request)
+
+/**
+ * What a breaker protects.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CircuitBreakerOptions {
+  readonly breaker: CircuitBreaker.CircuitBreaker
+  /** Whose health a request is about. Default: `origin`, of its URL. */
+  readonly key?: KeyOf | undefined
+  /** What a response or an error means. Default: `Classifier.http`. */
+  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
 }
+
+/**
+ * Sends no request where the breaker of its key rejects it, and tells the breaker what came of each that was sent.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const circuitBreaker = (
+  { breaker, classifier = Classifier.http, key }: CircuitBreakerOptions
+): Guard<CircuitBreaker.CircuitOpen> => make(CircuitBreaker.guard(breaker, classifier), key)

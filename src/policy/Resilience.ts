@@ -34,8 +34,10 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as Duration from "effect/Duration"
+import * as AttemptHeader from "../http/AttemptHeader.ts"
 import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
+import * as DeadlineHeader from "../http/DeadlineHeader.ts"
 import * as Guard from "../http/Guard.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
@@ -53,6 +55,24 @@ import * as Trace from "../telemetry/Trace.ts"
 export type Combinator<E2 = never, R2 = never> = <E, R>(
   client: HttpClient.HttpClient.With<E, R>
 ) => HttpClient.HttpClient.With<E | E2, R | R2>
+
+/**
+ * Tells the other side with each attempt how much time is left. Stand nearest to the wire with it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withDeadlineHeader = (options?: DeadlineHeader.Options): Combinator =>
+  Middleware.applyTo(DeadlineHeader.middleware(options))
+
+/**
+ * Tells the other side with each resend which attempt it is. Stand nearest to the wire with it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAttemptHeader = (options?: AttemptHeader.Options): Combinator =>
+  Middleware.applyTo(AttemptHeader.middleware(options))
 
 /**
  * Gives each attempt a span of kind CLIENT in the place of the platform's.
@@ -78,7 +98,8 @@ export const withAttemptTimeout = (
  * @since 0.1.0
  * @category combinators
  */
-export const withCircuitBreaker = (options: Guard.Options): Combinator<CircuitBreaker.CircuitOpen> => Guard.guard(options)
+export const withCircuitBreaker = (options: Guard.CircuitBreakerOptions): Combinator<CircuitBreaker.CircuitOpen> =>
+  Guard.client(Guard.circuitBreaker(options))
 
 /**
  * Reads the body as part of the attempt, so that the attempt's limit covers it and a truncated one can be sent again.

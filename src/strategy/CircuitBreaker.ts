@@ -24,7 +24,7 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,13 +35,13 @@ import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as Breaker from "../core/Breaker.ts"
 import * as Classifier from "../core/Classifier.ts"
-import type { Call, Event } from "../core/Event.ts"
+import type { Call } from "../core/Event.ts"
 import * as Failure from "../core/Failure.ts"
 import { format, type Millis } from "../core/Millis.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as BreakerStore from "./BreakerStore.ts"
+import * as Guarded from "./Guarded.ts"
 import * as Observer from "./Observer.ts"
-import type { Restore } from "./Surroundings.ts"
 
 export { anyOf, consecutive, never, rate, slowRate, type RateOptions, type TripPolicy } from "../core/TripPolicy.ts"
 export { layerStoreMemory, type Transition } from "./BreakerStore.ts"
@@ -121,20 +121,8 @@ export const make = (options: Options = {}): Effect.Effect<CircuitBreaker> => {
   })
 }
 
-/** The key where none is given. */
-const defaultKey = "default"
-
-/**
- * Monotonic time in ms: setting the clock of the machine neither opens a breaker nor keeps it open.
- */
-const monotonic = (clock: Clock.Clock): Millis => Number(clock.unsafeCurrentTimeNanos()) / 1e6
-
-/** Read on each call, directly: see Retry. */
-const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
-  fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)
-
 const ask = <A, E>(f: (now: Millis) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.clockWith((clock) => Effect.suspend(() => f(monotonic(clock))))
+  Effect.clockWith((clock) => Effect.suspend(() => f(Guarded.monotonic(clock))))
 
 /**
  * The state of a key now.
@@ -144,7 +132,7 @@ const ask = <A, E>(f: (now: Millis) => Effect.Effect<A, E>): Effect.Effect<A, E>
  */
 export const state = (
   self: CircuitBreaker,
-  key: string = defaultKey
+  key: string = Guarded.defaultKey
 ): Effect.Effect<Breaker.State, BreakerStore.BreakerStoreError> => ask((now) => self.store.state(key, now))
 
 /**
@@ -155,7 +143,7 @@ export const state = (
  */
 export const isolate = (
   self: CircuitBreaker,
-  key: string = defaultKey
+  key: string = Guarded.defaultKey
 ): Effect.Effect<void, BreakerStore.BreakerStoreError> => command(self, (now) => self.store.isolate(key, now))
 
 /**
@@ -166,7 +154,7 @@ export const isolate = (
  */
 export const reset = (
   self: CircuitBreaker,
-  key: string = defaultKey
+  key: string = Guarded.defaultKey
 ): Effect.Effect<void, BreakerStore.BreakerStoreError> => command(self, (now) => self.store.reset(key, now))
 
 const command = (
@@ -208,88 +196,71 @@ export const protect: {
 } = dual(
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, options: ProtectOptions<A, E>): Effect.Effect<A, E | CircuitOpen, R> =>
-    run(options.breaker, options.key ?? defaultKey, options.classifier ?? Classifier.errors, self)
+    Guarded.run(guard(options.breaker, options.classifier ?? Classifier.errors), options.key ?? Guarded.defaultKey, self)
 )
 
 /**
- * The same with all its arguments in a row. Every breaker of this library is this one.
+ * A breaker and what exits mean to it, as a guard.
  *
  * @since 0.1.0
  * @category building
  */
-export const run = <A, E, R>(
+export const guard = <A, E>(
   breaker: CircuitBreaker,
-  key: string,
-  classifier: Classifier.Classifier<A, E>,
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | CircuitOpen, R> =>
-  Effect.withFiberRuntime((fiber) =>
-    // From the moment it is admitted to the moment it is recorded a call is interrupted only inside of `restore`: no probe is lost.
-    Effect.uninterruptibleMask((restore) => {
-      const clock = clockOf(fiber)
-      const call: Admitted<A, E, R> = { breaker, key, classifier, self, fiber, clock, restore }
-      return whenKnown<BreakerStore.Admission, A, E | CircuitOpen, R>(
-        breaker.store.admit(key, monotonic(clock)),
-        (admission) => admitted(call, admission),
-        () => breaker.onStoreError === "allow" ? restore(self) : new CircuitOpen({ key, because: "Store", retryAfter: Option.none() })
-      )
-    })
-  )
+  classifier: Classifier.Classifier<A, E>
+): Guarded.Guard<Sent | undefined, A, E, CircuitOpen> => ({
+  admit: (caller) => {
+    const asked = breaker.store.admit(caller.key, Guarded.monotonic(caller.clock))
+    return Guarded.isKnown(asked)
+      ? answered(breaker, caller, asked.value)
+      : Effect.matchEffect(asked, {
+        onFailure: () => unknown(breaker, caller),
+        onSuccess: (admission) => answered(breaker, caller, admission)
+      })
+  },
+  announce: ({ fiber }, sent) => sent === undefined ? Effect.void : tell(breaker, fiber, sent.transition),
+  settle: (caller, sent, exit) => sent === undefined ? exit : settle(breaker, classifier, caller, sent.ticket, exit)
+})
 
-/** What is known of a call while it is made. */
-interface Admitted<A, E, R> {
-  readonly breaker: CircuitBreaker
-  readonly key: string
-  readonly classifier: Classifier.Classifier<A, E>
-  readonly self: Effect.Effect<A, E, R>
-  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
-  readonly clock: Clock.Clock
-  readonly restore: Restore
+/** A call that was admitted, and the transition that this has caused. Where the store was not to be asked, there is none. */
+interface Sent {
+  readonly ticket: Breaker.Ticket
+  readonly transition: BreakerStore.Transition | undefined
 }
 
-/** Goes on at once where a store has answered when it was called. */
-const whenKnown = <B, A, E, R>(
-  asked: Effect.Effect<B, BreakerStore.BreakerStoreError>,
-  onAnswer: (answer: B) => Effect.Effect<A, E, R>,
-  onError: (error: BreakerStore.BreakerStoreError) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  isKnown(asked) ? onAnswer(asked.value) : Effect.matchEffect(asked, { onFailure: onError, onSuccess: onAnswer })
-
-const isKnown = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)
-
-const admitted = <A, E, R>(
-  call: Admitted<A, E, R>,
+const answered = (
+  breaker: CircuitBreaker,
+  caller: Guarded.Caller,
   { answer, transition }: BreakerStore.Admission
-): Effect.Effect<A, E | CircuitOpen, R> => {
-  const { breaker, fiber, key, restore, self } = call
-  const told = tell(breaker, fiber, transition)
-  if (answer._tag === "Rejected") {
-    const { because, retryAfter } = answer
-    const rejected = emit(breaker, fiber, (base) => ({ _tag: "BreakerRejected", ...base, key, because, retryAfter }))
-    const refusal = Effect.suspend(() => new CircuitOpen({ key, because, retryAfter }))
-    return restore(rejected === Effect.void ? refusal : Effect.zipRight(rejected, refusal))
-  }
-  // A listener that waits is interrupted with the call.
-  const sent = told === Effect.void ? self : Effect.zipRight(told, self)
-  return Effect.matchCauseEffect(restore(sent), {
-    onFailure: (cause) => settle(call, answer.ticket, Exit.failCause(cause)),
-    onSuccess: (value) => settle(call, answer.ticket, Exit.succeed(value))
-  })
+): Effect.Effect<Sent, CircuitOpen> => {
+  if (answer._tag === "Admitted") return Effect.succeed({ ticket: answer.ticket, transition })
+  const { key } = caller
+  const { because, retryAfter } = answer
+  const told = Guarded.tell(breaker.call, caller.fiber, (base) => ({ _tag: "BreakerRejected", ...base, key, because, retryAfter }))
+  return Guarded.refuse(caller, told, () => new CircuitOpen({ key, because, retryAfter }))
 }
 
-const settle = <A, E, R>(call: Admitted<A, E, R>, ticket: Breaker.Ticket, exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
-  const { breaker, classifier, clock, fiber, key } = call
+const unknown = ({ onStoreError }: CircuitBreaker, { key }: Guarded.Caller): Effect.Effect<undefined, CircuitOpen> =>
+  onStoreError === "allow"
+    ? Effect.succeed(undefined)
+    : Effect.failSync(() => new CircuitOpen({ key, because: "Store", retryAfter: Option.none() }))
+
+const settle = <A, E, E3 extends E>(
+  breaker: CircuitBreaker,
+  classifier: Classifier.Classifier<A, E>,
+  { clock, fiber, key }: Guarded.Caller,
+  ticket: Breaker.Ticket,
+  exit: Exit.Exit<A, E3>
+): Effect.Effect<A, E3> => {
   const { died, outcome } = meaning(classifier, exit, clock)
   const ended = died ?? exit
-  return whenKnown(
-    breaker.store.record(key, ticket, outcome, monotonic(clock)),
-    (transition) => {
-      const told = tell(breaker, fiber, transition)
-      return told === Effect.void ? ended : Effect.zipRight(told, ended)
-    },
-    () => ended
-  )
+  const recorded = breaker.store.record(key, ticket, outcome, Guarded.monotonic(clock))
+  return Guarded.isKnown(recorded)
+    ? Guarded.after(tell(breaker, fiber, recorded.value), ended)
+    : Effect.matchEffect(recorded, {
+      onFailure: () => ended,
+      onSuccess: (transition) => Guarded.after(tell(breaker, fiber, transition), ended)
+    })
 }
 
 interface Meaning {
@@ -306,19 +277,6 @@ const meaning = <A, E>(classifier: Classifier.Classifier<A, E>, exit: Exit.Exit<
   }
 }
 
-type Base = { readonly call: Call; readonly at: Millis }
-
-const emit = (
-  { call }: CircuitBreaker,
-  fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  event: (base: Base) => Event
-): Effect.Effect<void> => {
-  const listener = Observer.of(fiber)
-  return listener === Observer.none
-    ? Effect.void
-    : Observer.emit(listener, event({ call, at: clockOf(fiber).unsafeCurrentTimeMillis() }))
-}
-
 const tell = (
   breaker: CircuitBreaker,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
@@ -326,7 +284,7 @@ const tell = (
 ): Effect.Effect<void> => {
   if (transition === undefined) return Effect.void
   const { because, generation, key, openFor, to } = transition
-  return emit(breaker, fiber, (base) => {
+  return Guarded.tell(breaker.call, fiber, (base) => {
     const about = { ...base, key, generation, because }
     switch (to) {
       case "Closed":

@@ -121,7 +121,7 @@ describe("Guard", () => {
       const told = bare.pipe(Resilience.withCircuitBreaker({ breaker, key: (request) => request.method }))
       yield* get(told, "http://users.test/")
       assert.strictEqual(yield* tag("GET"), "Open")
-      const below = Middleware.applyTo(bare, Guard.middleware({ breaker }))
+      const below = Middleware.applyTo(bare, Guard.middleware(Guard.circuitBreaker({ breaker })))
       assert.strictEqual(yield* get(below, "http://users.test/2"), "CircuitOpen")
     }).pipe(Effect.provide(play([{ status: 500 }]))))
 

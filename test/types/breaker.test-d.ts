@@ -46,7 +46,7 @@ describe("withCircuitBreaker", () => {
 
   it("adds CircuitOpen to the error of a client", () => {
     expectTypeOf(client.pipe(Resilience.withCircuitBreaker({ breaker }))).toEqualTypeOf<Guarded>()
-    expectTypeOf(Middleware.applyTo(client, Guard.middleware({ breaker }))).toEqualTypeOf<Guarded>()
+    expectTypeOf(Middleware.applyTo(client, Guard.middleware(Guard.circuitBreaker({ breaker })))).toEqualTypeOf<Guarded>()
     expectTypeOf(client.pipe(Resilience.withCircuitBreaker({ breaker, key: (request) => request.url, classifier: Classifier.http }))).toEqualTypeOf<Guarded>()
   })
 
@@ -56,7 +56,7 @@ describe("withCircuitBreaker", () => {
 
   it("takes a classifier of responses", () => {
     const mine = Classifier.make("mine", (_: unknown) => Option.some(Outcome.success))
-    expectTypeOf<Guard.Options["classifier"]>().toEqualTypeOf<Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined>()
+    expectTypeOf<Guard.CircuitBreakerOptions["classifier"]>().toEqualTypeOf<Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined>()
     client.pipe(Resilience.withCircuitBreaker({ breaker, classifier: mine }))
   })
 })
