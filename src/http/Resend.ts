@@ -1,0 +1,35 @@
+/**
+ * Whether a request is one that has been sent before.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Context from "effect/Context"
+import type * as Fiber from "effect/Fiber"
+import { hasProperty } from "effect/Predicate"
+import { CurrentAttempt } from "../strategy/CurrentAttempt.ts"
+
+type Request = HttpClientRequest.HttpClientRequest
+
+/**
+ * Tells whether one request is the other after mappings that leave what it asks for, such as `prependUrl` and `setHeader`.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSame = (mapped: Request, request: Request): boolean =>
+  mapped.method === request.method && mapped.body === request.body && mapped.url.endsWith(request.url)
+
+const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest.TypeId)
+
+/**
+ * How many times this request has been sent before in the call that a fiber makes: 0 for a first attempt, and for another request
+ * that is made on the way (for a token, say).
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const count = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
+  const { number, subject } = Context.get(fiber.currentContext, CurrentAttempt)
+  return number > 1 && isRequest(subject) && isSame(request, subject) ? number - 1 : 0
+}
