@@ -43,11 +43,11 @@ export const middleware = (options: Options | Duration.DurationInput): Middlewar
   const headers = late("headers")
   const body = late("body")
   return covers === "headers"
-    ? (handler) => (request) => Timeout.within(handler(request), millis, headers)
+    ? (handler) => (request) => Timeout.within(handler(request), millis, headers, "attempt")
     : (handler) => (request) =>
       Effect.flatMap(Clock.currentTimeMillis, (start) =>
         Effect.map(
-          Timeout.within(handler(request), millis, headers),
+          Timeout.within(handler(request), millis, headers, "attempt"),
           (response) => Body.readableUntil(response, start + millis, body)
         ))
 }

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 
 /**
  * What makes a part of an uninterruptible region interruptible again, as `Effect.uninterruptibleMask` gives it.
@@ -58,13 +59,34 @@ export const services = (
   return change(FiberRef.currentContext, Context.unsafeMake(map))
 }
 
-/** The type of a fiber shows how to read its references and not how to write them, which each of them can. */
-interface Writable {
+/** What every fiber has and its type does not show: its references as the one object that they are, to be read and to be put back. */
+interface Open {
+  readonly _fiberRefs?: FiberRefs.FiberRefs
+  readonly setFiberRefs: (refs: FiberRefs.FiberRefs) => void
   readonly setFiberRef: (ref: FiberRef.FiberRef<unknown>, value: unknown) => void
 }
 
-const write = (fiber: Fiber.RuntimeFiber<unknown, unknown>, changes: ReadonlyArray<Change>): void => {
-  for (const { ref, value } of changes) (fiber as unknown as Writable).setFiberRef(ref, value)
+const open = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => fiber as unknown as Open
+
+/**
+ * The references of a fiber as they are: while none is written, this is the same object. (`getFiberRefs` makes a new one each time,
+ * because it writes the runtime flags first.)
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const refsOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): FiberRefs.FiberRefs =>
+  open(fiber)._fiberRefs ?? fiber.getFiberRefs()
+
+/** All changes at once: each by itself would copy the references. */
+const changed = (
+  refs: FiberRefs.FiberRefs,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  changes: readonly [Change, ...ReadonlyArray<Change>]
+): FiberRefs.FiberRefs => {
+  const entry = ({ ref, value }: Change) => [ref, [[fiber.id(), value]]] as const
+  const [first, ...more] = changes
+  return FiberRefs.updateManyAs(refs, { entries: [entry(first), ...more.map(entry)] })
 }
 
 /**
@@ -81,17 +103,20 @@ const write = (fiber: Fiber.RuntimeFiber<unknown, unknown>, changes: ReadonlyArr
 export const inside = <A, E, R>(
   restore: Restore,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  changes: ReadonlyArray<Change>,
+  changes: readonly [Change, ...ReadonlyArray<Change>],
   effect: Effect.Effect<A, E, R>,
   onExit: (exit: Exit.Exit<A, E>) => void
 ): Effect.Effect<A, E, R> => {
-  const outer = changes.map(({ ref }) => change(ref, fiber.getFiberRef(ref)))
+  const outer = refsOf(fiber)
+  const inner = changed(outer, fiber, changes)
   const leave = (exit: Exit.Exit<A, E>) => {
     onExit(exit)
-    write(fiber, outer)
+    // What the effect has changed beside them stays as it has left it.
+    if (refsOf(fiber) === inner) open(fiber).setFiberRefs(outer)
+    else for (const { ref } of changes) open(fiber).setFiberRef(ref, FiberRefs.getOrDefault(outer, ref))
     return exit
   }
-  write(fiber, changes)
+  open(fiber).setFiberRefs(inner)
   return Effect.matchCauseEffect(restore(effect), {
     onFailure: (cause) => leave(Exit.failCause(cause)),
     onSuccess: (value) => leave(Exit.succeed(value))

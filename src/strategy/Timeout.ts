@@ -12,16 +12,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import type * as FiberRefs from "effect/FiberRefs"
 import type { LazyArg } from "effect/Function"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type { Millis } from "../core/Millis.ts"
 import { maxDelay } from "../core/Millis.ts"
 import * as Failure from "../core/Failure.ts"
 import { durationMillis } from "../core/InvalidOption.ts"
+import * as AttemptDeadline from "./AttemptDeadline.ts"
+import * as Child from "./Child.ts"
+import { change } from "./Surroundings.ts"
 
 /**
  * An attempt took longer than its limit.
@@ -81,6 +82,7 @@ export const timer = (clock: Clock.Clock, delay: Millis, done: () => void): () =
  * One fiber and one timer, and neither where the effect ends without ever waiting (`Effect.timeout` forks two fibers and races
  * them). The effect has been interrupted, and its finalizers have run, when the timeout fails. Where it ends in the same tick as
  * the timer, what it gave is returned: a result that exists is not thrown away. A limit of 2^31 - 1 ms and more is no limit.
+ * Where it limits an "attempt", what runs inside can tell when it ends (`AttemptDeadline`).
  *
  * @since 0.1.0
  * @category building
@@ -88,7 +90,8 @@ export const timer = (clock: Clock.Clock, delay: Millis, done: () => void): () =
 export const within = <A, E, R, E2>(
   self: Effect.Effect<A, E, R>,
   limit: Millis,
-  onTimeout: LazyArg<E2>
+  onTimeout: LazyArg<E2>,
+  limits: "attempt" | "call" = "call"
 ): Effect.Effect<A, E | E2, R> =>
   limit >= maxDelay ? self : Effect.withFiberRuntime<A, E | E2, R>((parent, { runtimeFlags }) =>
     // The region cannot be interrupted, so that whoever is interrupted while waiting still interrupts the child; the child runs
@@ -104,11 +107,14 @@ export const within = <A, E, R, E2>(
       // Of those who are due at the same time a test clock wakes the last to have come first, and the effect shall win: there the
       // limit comes before it.
       const early = isTestClock(clock) ? set() : undefined
-      const child = start(self, parent, runtimeFlags)
+      const ends = limits === "attempt"
+        ? change(AttemptDeadline.ref, AttemptDeadline.earlier(parent, clock.unsafeCurrentTimeMillis() + limit))
+        : undefined
+      const child = Child.start(self, parent, runtimeFlags, ends)
       const done = child.fiber.unsafePoll()
       if (done !== null) {
         early?.()
-        return adopt(child, Exit.flatten(done))
+        return Child.adopt(child, Exit.flatten(done))
       }
       interrupt = () => child.fiber.unsafeInterruptAsFork(parent.id())
       const ended = Effect.async<Exit.Exit<A, E | E2>>((resume) => {
@@ -123,39 +129,10 @@ export const within = <A, E, R, E2>(
       return Effect.matchCauseEffect(RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(ended) : ended, {
         // Only the interruption of the caller ends up here.
         onFailure: (cause) => Effect.zipRight(Fiber.interrupt(child.fiber), Effect.failCause(cause)),
-        onSuccess: (exit) => adopt(child, exit)
+        onSuccess: (exit) => Child.adopt(child, exit)
       })
     }))
   )
-
-interface Child<A, E> {
-  readonly fiber: Fiber.RuntimeFiber<Exit.Exit<A, E>>
-  readonly inherited: FiberRefs.FiberRefs
-}
-
-/** Starts a fiber as a child of another would be, except that it runs at once, and costs a third. */
-const start = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  parent: Fiber.RuntimeFiber<unknown, unknown>,
-  runtimeFlags: RuntimeFlags.RuntimeFlags
-): Child<A, E> => {
-  let inherited = parent.getFiberRefs()
-  const runtime = Runtime.make({
-    // The context of the running fiber has what its effects require: R is part of it.
-    context: parent.currentContext as Context.Context<R>,
-    fiberRefs: inherited,
-    runtimeFlags
-  })
-  // Its exit is its value: a fiber that fails is logged by Effect as unhandled, and this failure goes to the caller.
-  const fiber = Runtime.runFork(runtime, Effect.exit(self), {
-    updateRefs: (refs) => inherited = refs
-  })
-  return { fiber, inherited }
-}
-
-/** The exit of a child, with what it changed in the fiber's references, as if it had run in this fiber. */
-const adopt = <A, E, E2>(child: Child<A, E>, exit: Exit.Exit<A, E2>): Effect.Effect<A, E2> =>
-  Exit.isFailure(exit) || child.fiber.getFiberRefs() === child.inherited ? exit : Effect.zipRight(child.fiber.inheritAll, exit)
 
 /**
  * Fails with `AttemptTimeout` when an effect takes longer than so long.
@@ -181,7 +158,7 @@ export const timeout: {
   <A, E, R>(self: Effect.Effect<A, E, R>, limit: Duration.DurationInput): Effect.Effect<A, E | AttemptTimeout, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, limit: Duration.DurationInput) => {
   const millis = limitMillis("Timeout.timeout", limit)
-  return within(self, millis, () => new AttemptTimeout({ limit: millis, phase: "headers" }))
+  return within(self, millis, () => new AttemptTimeout({ limit: millis, phase: "headers" }), "attempt")
 })
 
 /**

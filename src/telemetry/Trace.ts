@@ -23,7 +23,6 @@ import * as FiberRef from "effect/FiberRef"
 import type { LazyArg } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
-import { hasProperty } from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
 import * as Classifier from "../core/Classifier.ts"
 import type { Event } from "../core/Event.ts"
@@ -31,8 +30,8 @@ import * as Failure from "../core/Failure.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as Semconv from "../core/Semconv.ts"
 import type * as Middleware from "../http/Middleware.ts"
+import * as Resend from "../http/Resend.ts"
 import * as Observer from "../strategy/Observer.ts"
-import * as Retry from "../strategy/Retry.ts"
 import * as Surroundings from "../strategy/Surroundings.ts"
 import * as Redaction from "./Redaction.ts"
 
@@ -82,7 +81,7 @@ const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   name: string,
   kind: Tracer.SpanKind,
-  open: (span: Tracer.Span) => readonly [changes: ReadonlyArray<Surroundings.Change>, effect: LazyArg<Effect.Effect<Response, E, R>>]
+  open: (span: Tracer.Span) => readonly [changes: readonly [Surroundings.Change, ...ReadonlyArray<Surroundings.Change>], effect: LazyArg<Effect.Effect<Response, E, R>>]
 ): Effect.Effect<Response, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
@@ -124,7 +123,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
     return inSpan(fiber, standard ? request.method : "HTTP", "client", (span) => {
       span.attribute(Semconv.HTTP_REQUEST_METHOD, standard ? request.method : "_OTHER")
       if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
-      const resends = resendCount(fiber, request)
+      const resends = Resend.count(fiber, request)
       if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
       const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
@@ -146,21 +145,10 @@ const insteadOf = (
   disabledWhen: Predicate<Request>
 ): Predicate<Request> =>
 (final) => {
-  const ours = propagates ? final.headers["traceparent"] === sent.headers["traceparent"] : isSame(final, sent)
+  const ours = propagates ? final.headers["traceparent"] === sent.headers["traceparent"] : Resend.isSame(final, sent)
   if (!ours) return disabledWhen(final)
   describe(span, final)
   return true
-}
-
-/** Whether one request is the other after mappings that leave what it asks for, such as `prependUrl` and `setHeader`. */
-const isSame = (mapped: Request, request: Request): boolean =>
-  mapped.method === request.method && mapped.body === request.body && mapped.url.endsWith(request.url)
-
-const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest.TypeId)
-
-const resendCount = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
-  const { number, subject } = Context.get(fiber.currentContext, Retry.CurrentAttempt)
-  return number > 1 && isRequest(subject) && isSame(request, subject) ? number - 1 : 0
 }
 
 /**
