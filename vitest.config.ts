@@ -8,7 +8,7 @@ export default defineConfig({
     // As "paths" of tsconfig.json: the package's own name means its sources.
     alias: [
       { find: /^effect-resilience$/, replacement: `${src}/index.ts` },
-      { find: /^effect-resilience\/testing$/, replacement: `${src}/testing/index.ts` },
+      { find: /^effect-resilience\/(testing|node|server|grpc|redis|cli)$/, replacement: `${src}/$1/index.ts` },
       { find: /^effect-resilience\/(.*)$/, replacement: `${src}/$1.ts` }
     ]
   },
