@@ -45,6 +45,8 @@ export type Because = "Backoff" | "RetryAfter" | "Schedule"
  * - `NotIdempotent`, `NotReplayable`: it may not be sent twice
  * - `RetryAfterTooLong`: the server asks for more than we are willing to wait
  * - `DeadlineTooClose`: the wait would outlive the deadline
+ * - `Pushback`: the server asks for fewer requests, and a hedge would be another
+ * - `BudgetExhausted`: the budget that many calls share pays for no more resends
  *
  * @since 0.1.0
  * @category models
@@ -56,6 +58,8 @@ export type GiveUpReason =
   | "TimeExhausted"
   | "RetryAfterTooLong"
   | "DeadlineTooClose"
+  | "BudgetExhausted"
+  | "Pushback"
   | Idempotency.Objection
 
 /**

@@ -14,7 +14,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
 import type { Millis } from "../core/Millis.ts"
-import * as Retry from "../strategy/Retry.ts"
+import * as Loop from "../strategy/Loop.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 
 /**
@@ -101,15 +101,15 @@ export const unsafeAbort = (response: HttpClientResponse.HttpClientResponse): vo
 export const during = (response: HttpClientResponse.HttpClientResponse, delay: Millis): Effect.Effect<void> =>
   Effect.suspend(() => {
     const how = plan(response)
-    if (how === "abort") return Effect.zipRight(abort(response), Retry.wait(delay))
+    if (how === "abort") return Effect.zipRight(abort(response), Loop.wait(delay))
     const reading = Effect.runFork(drain(response, how))
-    if (reading.unsafePoll() !== null) return Retry.wait(delay)
+    if (reading.unsafePoll() !== null) return Loop.wait(delay)
     return Effect.clockWith((clock) => {
       // The reading limits itself, so that it ends even where this fiber does not live to see to it.
       const cancel = Timeout.timer(clock, Math.max(delay, grace), () => reading.unsafeInterruptAsFork(FiberId.none))
       reading.addObserver(cancel)
       return Effect.onInterrupt(
-        Effect.zipRight(Retry.wait(delay), Effect.asVoid(Fiber.await(reading))),
+        Effect.zipRight(Loop.wait(delay), Effect.asVoid(Fiber.await(reading))),
         () => Fiber.interrupt(reading)
       )
     })

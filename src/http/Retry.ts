@@ -10,6 +10,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Classifier from "../core/Classifier.ts"
+import * as Loop from "../strategy/Loop.ts"
 import * as Retry from "../strategy/Retry.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
@@ -29,27 +30,15 @@ export interface Options<out R = never>
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** A classifier that dies takes its call with it, and then nobody will have the response. */
-const lettingGo = <A extends Response, E>(classifier: Classifier.Classifier<A, E>): Classifier.Classifier<A, E> =>
-  Classifier.make(classifier.name, (exit, now) => {
-    try {
-      return classifier.classify(exit, now)
-    } catch (defect) {
-      Option.map(Work.responseOf(exit), Release.unsafeAbort)
-      throw defect
-    }
-  })
-
 const make = <R2, E2>(
   options: Options<R2>,
-  ending: <E>(...args: Parameters<Retry.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
+  ending: <E>(...args: Parameters<Loop.Ending<Response, E, E2>>) => Effect.Effect<Response, E | E2>
 ): Middleware.Middleware<E2, R2> => {
-  const classifier = options.classifier === undefined ? Classifier.http : lettingGo(options.classifier)
-  const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, classifier, name: options.name ?? "http" })
+  const plan = Retry.plan<Response, unknown, R2>(Classifier.http, { ...options, name: options.name ?? "http" })
   const repeatable = Work.repeatable("Retry", options)
   return (handler) => {
     const work = Work.of(handler, repeatable)
-    return (request) => Retry.run(plan, work, request, ending)
+    return (request) => Loop.run(plan, work, request, ending)
   }
 }
 
@@ -60,7 +49,7 @@ const make = <R2, E2>(
  * @category middleware
  */
 export const middleware = <R = never>(options: Options<R> = {}): Middleware.Middleware<never, R> =>
-  make<R, never>(options, Retry.returnLast)
+  make<R, never>(options, Loop.returnLast)
 
 /**
  * Like `middleware`, but fails with `RetriesExhausted` and the record of every attempt where it gives up on a failure that could
@@ -77,6 +66,6 @@ export const middleware = <R = never>(options: Options<R> = {}): Middleware.Midd
 export const orFail = <R = never>(options: Options<R> = {}): Middleware.Middleware<Retry.RetriesExhausted, R> =>
   make<R, Retry.RetriesExhausted>(options, (last, because, attempts) => {
     const response = because === "Terminal" ? Option.none() : Work.responseOf(last)
-    const failed = Retry.failExhausted(last, because, attempts)
+    const failed = Loop.failExhausted(last, because, attempts)
     return Option.isSome(response) ? Effect.zipRight(Release.now(response.value), failed) : failed
   })

@@ -15,7 +15,7 @@ import type { Millis } from "../core/Millis.ts"
 import * as Idempotency from "../core/Idempotency.ts"
 import { nonEmpty } from "../core/InvalidOption.ts"
 import * as Replay from "../core/Replay.ts"
-import * as Retry from "../strategy/Retry.ts"
+import * as Loop from "../strategy/Loop.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
 
@@ -75,7 +75,7 @@ export const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Re
  */
 export const spend = (lost: Exit.Exit<Response, unknown>, delay: Millis): Effect.Effect<void> => {
   const response = responseOf(lost)
-  return Option.isSome(response) ? Release.during(response.value, delay) : Retry.wait(delay)
+  return Option.isSome(response) ? Release.during(response.value, delay) : Loop.wait(delay)
 }
 
 /**
@@ -98,4 +98,4 @@ export const drop = (lost: Exit.Exit<Response, unknown>): Effect.Effect<void> =>
 export const of = <E, R>(
   handler: Middleware.Handler<E, R>,
   repeatable: (request: Request) => Idempotency.Repeatable
-): Retry.Work<Request, Response, E, R> => ({ attempt: handler, repeatable, spend, drop })
+): Loop.Work<Request, Response, E, R> => ({ attempt: handler, repeatable, spend, drop })

@@ -12,6 +12,7 @@ import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
+import * as GivenUp from "../strategy/GivenUp.ts"
 
 type Response = HttpClientResponse.HttpClientResponse
 
@@ -29,6 +30,11 @@ export abstract class Wrapped extends Inspectable.Class implements Response {
   constructor(original: Response) {
     super()
     this.original = original
+  }
+
+  /** What was given up is so in a wrapping too. */
+  get [GivenUp.source](): Response {
+    return this.original
   }
 
   get request(): HttpClientRequest.HttpClientRequest {

@@ -5,13 +5,15 @@
  */
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 
 /**
  * Where the current fiber stands in a retry: which attempt it makes, and of what.
  *
  * **Gotchas**
  *
- * It is there for spans, and nobody pays for it without a tracer: where tracing is off it says that every attempt is the first.
+ * Nobody pays for it where nobody reads it: it is written where tracing is on, where calls are nested, and everywhere once `want`
+ * has been called in this process. Elsewhere it says that every attempt is the first.
  *
  * @since 0.1.0
  * @category references
@@ -38,3 +40,25 @@ const first: Position = { number: 1, subject: undefined }
  */
 export const isNested = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
   fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
+
+let wanted = false
+
+/**
+ * Asks that the current attempt be written from now on, with and without a tracer. Whoever reads it says so when it is made: the
+ * price, some 2 KB for each resend, is then paid by every retry of this process.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export const want = (): void => {
+  wanted = true
+}
+
+/**
+ * Tells whether anybody reads what a fiber writes.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isWanted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  wanted || fiber.getFiberRef(FiberRef.currentTracerEnabled)

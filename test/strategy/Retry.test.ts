@@ -9,6 +9,7 @@ import * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as Deadline from "../../src/strategy/Deadline.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
+import * as Loop from "../../src/strategy/Loop.ts"
 import * as Retry from "../../src/strategy/Retry.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
 
@@ -588,15 +589,15 @@ describe("Retry, events", () => {
   it.effect("work that throws before it is an effect ends the call it began", () =>
     Effect.gen(function*() {
       const bug = new Error("handler")
-      const plan: Retry.Plan<unknown, unknown, never> = Retry.plan(Classifier.errors, {})
-      const work: Retry.Work<string, unknown, unknown, never> = {
+      const plan: Loop.Plan<unknown, unknown, never> = Retry.plan(Classifier.errors, {})
+      const work: Loop.Work<string, unknown, unknown, never> = {
         attempt: () => {
           throw bug
         },
         repeatable: () => ({ idempotent: true, replayable: true }),
         spend: () => Effect.void
       }
-      const { events, exit } = yield* observed(Effect.suspend(() => Retry.run<string, unknown, unknown, never, never, never>(plan, work, "subject", Retry.returnLast)))
+      const { events, exit } = yield* observed(Effect.suspend(() => Loop.run<string, unknown, unknown, never, never, never>(plan, work, "subject", Loop.returnLast)))
       deepStrictEqual(exit, Exit.die(bug))
       deepStrictEqual(endOf(events).end, { _tag: "Died" })
     }))
@@ -671,7 +672,7 @@ describe("Retry.CurrentAttempt", () => {
       const numbers: Array<number> = []
       const inner = Effect.zipRight(seeing(numbers), fails(busy).attempt)
       const outer = Retry.retry(inner, { schedule: constant(1), maxAttempts: 2 })
-      yield* observed(Retry.retry(outer, { schedule: constant(1), maxAttempts: 3 }))
+      yield* observed(Retry.retry(outer, { schedule: constant(1), maxAttempts: 3, givenUp: "recklessly" }))
       deepStrictEqual(numbers, [1, 2, 1, 2, 1, 2])
     }))
 
@@ -684,18 +685,6 @@ describe("Retry.CurrentAttempt", () => {
       )
       yield* observed(Retry.retry(attempt, { schedule: constant(1), maxAttempts: 2 }))
       assert.strictEqual(subjects[1], attempt)
-    }))
-
-  it.effect("nested retries multiply, and each call has its own end", () =>
-    Effect.gen(function*() {
-      const { at, attempt } = fails(busy)
-      const three = { schedule: constant(1), maxAttempts: 3 }
-      const { events } = yield* observed(attempt.pipe(Retry.retry({ ...three, name: "in" }), Retry.retry({ ...three, name: "out" })))
-      assert.strictEqual(at.length, 9)
-      const started = events.filter((event) => event._tag === "CallStarted").map((event) => event.call.name)
-      deepStrictEqual(started, ["out", "in", "in", "in"])
-      const ended = events.filter((event) => event._tag === "CallEnded").map((event) => event.call.name)
-      deepStrictEqual(ended, ["in", "in", "in", "out"])
     }))
 })
 
