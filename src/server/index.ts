@@ -3,4 +3,6 @@
  *
  * @since 0.1.0
  */
+export * as Deadline from "./Deadline.ts"
+export * as Overload from "./Overload.ts"
 export * as Problem from "./Problem.ts"

@@ -322,8 +322,14 @@ class Run<S, A, E, R, E2, R2> {
   }
 }
 
-/** Nothing was given up where the failure could not pass, nor by a retry that allows one attempt, which is as if it were not there. */
-const isSurrender = (because: Decision.GiveUpReason, attempts: number): boolean =>
+/**
+ * Tells whether the end of a call is a giving up, after which nobody shall begin again. Nothing was given up where the failure could
+ * not pass, nor by a retry that allows one attempt, which is as if it were not there.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSurrender = (because: Decision.GiveUpReason, attempts: number): boolean =>
   because !== "Terminal" && (attempts > 1 || because !== "AttemptsExhausted" && because !== "ScheduleExhausted")
 
 /**
