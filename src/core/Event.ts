@@ -9,9 +9,11 @@
 import type * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
 import type * as Breaker from "./Breaker.ts"
+import type * as ChaosPlan from "./ChaosPlan.ts"
 import type * as Decision from "./Decision.ts"
 import type * as Failure from "./Failure.ts"
 import type * as Outcome from "./Outcome.ts"
+import type * as Permits from "./Permits.ts"
 
 /**
  * The call that an event belongs to. `id` is unique in this process.
@@ -62,6 +64,41 @@ export interface WaitStarted extends Base {
   readonly delay: Millis
   readonly because: Decision.Because
   readonly failure: Failure.Failure
+}
+
+/**
+ * Why an attempt was begun while others were on their way, or at once after one had failed: a fixed delay had passed, or one that was
+ * learned, or there was a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type HedgeReason = "Delay" | "Quantile" | "Failure"
+
+/** Another attempt is made without waiting for those before it. @since 0.1.0 @category models */
+export interface HedgeStarted extends Base {
+  readonly _tag: "HedgeStarted"
+  /** The attempt that is begun. */
+  readonly attempt: number
+  readonly because: HedgeReason
+  /** How many ms after the attempt before it. */
+  readonly after: Millis
+}
+
+/** The delay of a hedge has passed, and it is not made. @since 0.1.0 @category models */
+export interface HedgeSkipped extends Base {
+  readonly _tag: "HedgeSkipped"
+  /** The attempt that it would have been. */
+  readonly attempt: number
+  readonly because: Decision.GiveUpReason
+}
+
+/** Of several attempts one has given the call its end. @since 0.1.0 @category models */
+export interface AttemptWon extends Base {
+  readonly _tag: "AttemptWon"
+  readonly attempt: number
+  /** Those that were on their way, and are interrupted: they have no `AttemptEnded`. */
+  readonly abandoned: ReadonlyArray<number>
 }
 
 /**
@@ -138,6 +175,165 @@ export interface BreakerRejected extends OfGuard {
 }
 
 /**
+ * Why a call was not let through by a rate limit.
+ *
+ * - `Limit`: there have been too many, and it is not to wait
+ * - `Quota`: the server has said that it will take no more, and it is not to wait
+ * - `MaxWait`: it would have had to wait too long
+ * - `Deadline`: it would have had to wait past its deadline
+ * - `QueueFull`: too many wait already
+ * - `TooLarge`: it costs more than can ever be let through at once
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RateLimitReason = "Limit" | "Quota" | "MaxWait" | "Deadline" | "QueueFull" | "TooLarge"
+
+/** A call was not sent. @since 0.1.0 @category models */
+export interface RateLimited extends OfGuard {
+  readonly _tag: "RateLimited"
+  readonly because: RateLimitReason
+  /** In how many ms it could have been sent, where that is known. */
+  readonly retryAfter: Option.Option<Millis>
+}
+
+/** A call waits its turn. @since 0.1.0 @category models */
+export interface RateLimitDelayed extends OfGuard {
+  readonly _tag: "RateLimitDelayed"
+  /** For how many ms, as far as can be told. */
+  readonly delay: Millis
+}
+
+/** The server has said that it will take no more for a while: no call of the key is let through. @since 0.1.0 @category models */
+export interface RateLimitPaused extends OfGuard {
+  readonly _tag: "RateLimitPaused"
+  /** For how many ms. */
+  readonly pause: Millis
+}
+
+/** A call was not sent, because the other side has accepted too few of those before it. @since 0.1.0 @category models */
+export interface LoadShed extends OfGuard {
+  readonly _tag: "LoadShed"
+  /** With which a call was rejected then. */
+  readonly probability: number
+  /** How many calls were made in the window, those that were not sent included. */
+  readonly requests: number
+  /** How many of those were accepted. */
+  readonly accepts: number
+}
+
+/** Something else is given in the place of a failure. Its `call` names the fallback. @since 0.1.0 @category models */
+export interface FallbackUsed extends Base {
+  readonly _tag: "FallbackUsed"
+  /** The failure that nobody will see. */
+  readonly because: Failure.Failure
+  readonly source: "Effect" | "Value" | "LastGood"
+  /** How old in ms what is given is, where it was good once. */
+  readonly age: Option.Option<Millis>
+}
+
+/** An attempt meets a fault that was injected. Its `call` names the place. @since 0.1.0 @category models */
+export interface ChaosInjected extends Base {
+  readonly _tag: "ChaosInjected"
+  readonly fault: ChaosPlan.Injected
+  /** What makes the run be replayed. */
+  readonly seed: ChaosPlan.Seed
+  readonly attempt: number
+  readonly ordinal: number
+}
+
+/** What the keys of a server's middleware tell: the `call` names the middleware, and is the same for all of them. */
+interface OfIdempotency extends Base {
+  /** The digest of caller and key under which the store has it: it joins what is told of one key, and gives neither away. */
+  readonly record: string
+}
+
+/** A request under a key that was free has begun. @since 0.1.0 @category models */
+export interface IdempotencyBegan extends OfIdempotency {
+  readonly _tag: "IdempotencyBegan"
+}
+
+/** A request was answered from what is known of its key, and its handler not run. @since 0.1.0 @category models */
+export interface IdempotencyAnswered extends OfIdempotency {
+  readonly _tag: "IdempotencyAnswered"
+  readonly as: "Replayed" | "InProgress" | "Mismatch" | "NotKept"
+}
+
+/** What came of a key whose request had begun. @since 0.1.0 @category models */
+export interface IdempotencySettled extends OfIdempotency {
+  readonly _tag: "IdempotencySettled"
+  /**
+   * `Kept`: the response is stored. `NotKept`: only that there was one. `Freed`: the next request begins anew. `Lost`: another had begun
+   * meanwhile. `Unreachable`: the store could not be told, and the lease will end by itself.
+   */
+  readonly as: "Kept" | "NotKept" | "Freed" | "Lost" | "Unreachable"
+}
+
+/** A request was refused before its key was looked up, or because that could not be done. @since 0.1.0 @category models */
+export interface IdempotencyRefused extends Base {
+  readonly _tag: "IdempotencyRefused"
+  readonly because: "Missing" | "Malformed" | "NoCaller" | "Unreadable" | "TooLarge" | "Store"
+}
+
+/** The store could not be asked, and the handler was run without it. @since 0.1.0 @category models */
+export interface IdempotencyBypassed extends OfIdempotency {
+  readonly _tag: "IdempotencyBypassed"
+}
+
+/** A call stands in line for a permit. @since 0.1.0 @category models */
+export interface BulkheadQueued extends OfGuard {
+  readonly _tag: "BulkheadQueued"
+  /** How many wait, this one included. */
+  readonly waiting: number
+}
+
+/** A call that stood in line has its permit, and is sent. @since 0.1.0 @category models */
+export interface BulkheadAdmitted extends OfGuard {
+  readonly _tag: "BulkheadAdmitted"
+  /** For how many ms it waited. */
+  readonly waited: Millis
+}
+
+/** A call was not sent. @since 0.1.0 @category models */
+export interface BulkheadRejected extends OfGuard {
+  readonly _tag: "BulkheadRejected"
+  readonly because: Permits.Reason
+  /** For how many ms it waited; 0 for one that was rejected at once. */
+  readonly waited: Millis
+}
+
+/** Another number of calls may be on their way at once from now on. @since 0.1.0 @category models */
+export interface LimitChanged extends OfGuard {
+  readonly _tag: "LimitChanged"
+  readonly from: number
+  readonly to: number
+  /** In a few words. */
+  readonly because: string
+}
+
+/** A call stands in line for a permit of an adaptive limit. @since 0.1.0 @category models */
+export interface LimitQueued extends OfGuard {
+  readonly _tag: "LimitQueued"
+  /** How many wait, this one included. */
+  readonly waiting: number
+}
+
+/** A call that stood in line for an adaptive limit has its permit, and is sent. @since 0.1.0 @category models */
+export interface LimitAdmitted extends OfGuard {
+  readonly _tag: "LimitAdmitted"
+  /** For how many ms it waited. */
+  readonly waited: Millis
+}
+
+/** An adaptive limit did not let a call be sent. @since 0.1.0 @category models */
+export interface LimitRejected extends OfGuard {
+  readonly _tag: "LimitRejected"
+  readonly because: Permits.Reason
+  /** For how many ms it waited; 0 for one that was rejected at once. */
+  readonly waited: Millis
+}
+
+/**
  * What happened.
  *
  * @since 0.1.0
@@ -148,8 +344,29 @@ export type Event =
   | AttemptStarted
   | AttemptEnded
   | WaitStarted
+  | HedgeStarted
+  | HedgeSkipped
+  | AttemptWon
   | CallEnded
   | BreakerOpened
   | BreakerHalfOpened
   | BreakerClosed
   | BreakerRejected
+  | RateLimited
+  | RateLimitDelayed
+  | RateLimitPaused
+  | LoadShed
+  | BulkheadQueued
+  | BulkheadAdmitted
+  | BulkheadRejected
+  | LimitChanged
+  | LimitQueued
+  | LimitAdmitted
+  | LimitRejected
+  | FallbackUsed
+  | ChaosInjected
+  | IdempotencyBegan
+  | IdempotencyAnswered
+  | IdempotencySettled
+  | IdempotencyRefused
+  | IdempotencyBypassed

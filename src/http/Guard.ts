@@ -10,11 +10,16 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as Effect from "effect/Effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Classifier from "../core/Classifier.ts"
+import * as Bulkhead from "../strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import * as Guarded from "../strategy/Guarded.ts"
+import * as Held from "./Held.ts"
 import type * as Middleware from "./Middleware.ts"
+import * as Release from "./Release.ts"
 
 /**
  * From the effect that sends a request to one that sends it only where the guard lets it.
@@ -135,3 +140,44 @@ export interface CircuitBreakerOptions {
 export const circuitBreaker = (
   { breaker, classifier = Classifier.http, key }: CircuitBreakerOptions
 ): Guard<CircuitBreaker.CircuitOpen> => make(CircuitBreaker.guard(breaker, classifier), key)
+
+/**
+ * What a bulkhead protects, and for how long.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BulkheadOptions {
+  readonly bulkhead: Bulkhead.Bulkhead
+  /** What shares its permits. Default: `origin`, of the URL. */
+  readonly key?: KeyOf | undefined
+  /**
+   * When a permit is given back: when the headers have arrived, or when the body has been read or aborted as well. A response
+   * whose body nobody reads keeps its permit until it is collected as garbage. Default: "headers".
+   */
+  readonly holdUntil?: "headers" | "body" | undefined
+}
+
+/**
+ * Sends a request when it has a permit.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const bulkhead = (
+  { bulkhead, holdUntil = "headers", key }: BulkheadOptions
+): Guard<Bulkhead.BulkheadFull> => {
+  if (bulkhead.permits === Infinity) return (effect) => effect
+  return make(holdUntil === "headers" ? Bulkhead.guard(bulkhead) : Bulkhead.guardWith(bulkhead, keep), key)
+}
+
+/** A caller that is being interrupted is given no response, and nobody will read it. */
+const keep = (
+  { fiber }: Guarded.Caller,
+  response: HttpClientResponse.HttpClientResponse,
+  release: () => void
+): Effect.Effect<HttpClientResponse.HttpClientResponse> => {
+  const held = Held.untilRead(response, release)
+  const isWanted = Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+  return isWanted ? Effect.succeed(held) : Effect.as(Release.abort(held), held)
+}

@@ -34,15 +34,21 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as Duration from "effect/Duration"
+import type * as Failure from "../core/Failure.ts"
 import * as AttemptHeader from "../http/AttemptHeader.ts"
 import * as Buffered from "../http/Buffered.ts"
+import * as Chaos from "../http/Chaos.ts"
 import * as Deadline from "../http/Deadline.ts"
 import * as DeadlineHeader from "../http/DeadlineHeader.ts"
+import * as Fallback from "../http/Fallback.ts"
+import * as Endpoints from "../http/Endpoints.ts"
 import * as Guard from "../http/Guard.ts"
+import * as Hedge from "../http/Hedge.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
 import * as Retry from "../http/Retry.ts"
 import * as Timeout from "../http/Timeout.ts"
+import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import * as Trace from "../telemetry/Trace.ts"
 
@@ -102,6 +108,15 @@ export const withCircuitBreaker = (options: Guard.CircuitBreakerOptions): Combin
   Guard.client(Guard.circuitBreaker(options))
 
 /**
+ * Sends no more than so many requests of an origin at once.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withBulkhead = (options: Guard.BulkheadOptions): Combinator<Bulkhead.BulkheadFull> =>
+  Guard.client(Guard.bulkhead(options))
+
+/**
  * Reads the body as part of the attempt, so that the attempt's limit covers it and a truncated one can be sent again.
  *
  * @since 0.1.0
@@ -129,6 +144,25 @@ export const withRetryOrFail = <R = never>(options?: Retry.Options<R>): Combinat
   Middleware.applyTo(Retry.orFail(options))
 
 /**
+ * Sends a request once more after a delay while the first is on its way; the first good response is what the call gives.
+ *
+ * In the place of a retry, not around it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withHedge = (options: Hedge.Options): Combinator => Middleware.applyTo(Hedge.middleware(options))
+
+/**
+ * Sends each attempt of a call to another of these base URLs. Above the retry or the hedge, below the circuit breaker.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withEndpoints = (options: Endpoints.Options | ReadonlyArray<string>): Combinator =>
+  Middleware.applyTo(Endpoints.middleware(options))
+
+/**
  * Gives each POST and PATCH a key that is the same on each of its attempts.
  *
  * @since 0.1.0
@@ -137,6 +171,26 @@ export const withRetryOrFail = <R = never>(options?: Retry.Options<R>): Combinat
 export const withIdempotencyKey = (
   options?: IdempotencyKey.Options
 ): Combinator<HttpClientError.RequestError> => Middleware.applyTo(IdempotencyKey.middleware(options))
+
+/**
+ * Injects faults into attempts, where a `Chaos` reference turns it on. Stand nearest to the wire with it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withChaos = <E2 = never>(
+  options: Chaos.Options<E2>
+): Combinator<E2 | HttpClientError.RequestError> => Middleware.applyTo(Chaos.middleware(options))
+
+/**
+ * Gives something else in the place of a call that failed: what another handler gives, a value, or the last good response.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withFallback = <K extends Failure.Tag = Fallback.Outage, E2 = never, R2 = never>(
+  options: Fallback.Options<K, E2, R2>
+): Combinator<E2, R2> => Middleware.applyTo(Fallback.middleware(options))
 
 /**
  * Gives a call so long: its attempts, its waits, and the reading of its body.

@@ -78,8 +78,8 @@ export interface Guard<in out Ticket, in out A, in E, out E2> {
  * @since 0.1.0
  * @category building
  */
-export const run = <Ticket, A, E, R, E2>(
-  guard: Guard<Ticket, A, E, E2>,
+export const run = <Ticket, A, Known, E extends Known, R, E2>(
+  guard: Guard<Ticket, A, Known, E2>,
   key: string,
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | E2, R> =>
@@ -94,8 +94,8 @@ export const run = <Ticket, A, E, R, E2>(
     })
   )
 
-const admitted = <Ticket, A, E, R, E2>(
-  guard: Guard<Ticket, A, E, E2>,
+const admitted = <Ticket, A, Known, E extends Known, R, E2>(
+  guard: Guard<Ticket, A, Known, E2>,
   caller: Caller,
   ticket: Ticket,
   self: Effect.Effect<A, E, R>

@@ -69,7 +69,13 @@ const maxKeyLength = 512
 /** How many guards get a second turn before one of them has to go after all. */
 const maxTurns = 32
 
-const bounded = (key: string): string =>
+/**
+ * The name by which a key is known: itself, or the hash of one that is longer than 512 characters.
+ *
+ * @since 0.1.0
+ * @category building
+ */
+export const bounded = (key: string): string =>
   key.length <= maxKeyLength ? key : `${key.length}#${Hash.string(key)}#${Hash.string(key.slice(-maxKeyLength))}`
 
 /** A part of a text holds the whole of it in memory; a copy of the part does not. */

@@ -1,0 +1,77 @@
+/**
+ * A response that holds something until its body is over: a permit, say.
+ *
+ * It is over when it has been read, whatever came of that, when it has been aborted, or when nobody can read it any more. The last
+ * is known late: the response has to be collected as garbage first, as with the connection that the platform holds for it.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Release from "./Release.ts"
+import { Wrapped } from "./Wrapped.ts"
+
+/**
+ * Calls `release` when the body of a response is over; at once where it has none. It may be called more than once.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const untilRead = (
+  response: HttpClientResponse.HttpClientResponse,
+  release: () => void
+): HttpClientResponse.HttpClientResponse => {
+  if (Release.declaredLength(response) === 0) {
+    release()
+    return response
+  }
+  const held = new HeldResponse(response, release)
+  dropped.register(held, release, held)
+  return held
+}
+
+const dropped = new FinalizationRegistry<() => void>((release) => release())
+
+class HeldResponse extends Wrapped {
+  private readonly release: () => void
+
+  constructor(original: HttpClientResponse.HttpClientResponse, release: () => void) {
+    super(original)
+    this.release = release
+  }
+
+  private readonly over = Effect.sync(() => {
+    dropped.unregister(this)
+    this.release()
+  })
+
+  private held<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.ensuring(read, this.over)
+  }
+
+  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
+    return this.held(this.original.text)
+  }
+
+  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
+    return this.held(this.original.json)
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
+    return this.held(this.original.arrayBuffer)
+  }
+
+  get formData(): HttpClientResponse.HttpClientResponse["formData"] {
+    return this.held(this.original.formData)
+  }
+
+  get urlParamsBody(): HttpClientResponse.HttpClientResponse["urlParamsBody"] {
+    return this.held(this.original.urlParamsBody)
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    return Stream.ensuring(this.original.stream, this.over)
+  }
+}
