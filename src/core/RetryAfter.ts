@@ -127,7 +127,13 @@ interface Hint {
   readonly read: (value: string, headers: Headers, at: { readonly now: Millis; readonly status: number }) => Option.Option<Millis>
 }
 
-const serverNow = (headers: Headers, now: Millis): Millis =>
+/**
+ * The time of the response by the clock of the server, where its `date` can be read, or else `now`. In ms since the epoch.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const serverNow = (headers: Headers, now: Millis): Millis =>
   Option.getOrElse(Option.flatMap(header(headers, "date"), (date) => HttpDate.parse(trimmed(date), now)), () => now)
 
 const millis = (name: string, numeral: (value: string) => Option.Option<number>): Hint => ({
@@ -146,7 +152,14 @@ const reset = (quota: string): Hint => ({
       : Option.none()
 })
 
-const parseReset = (value: string, now: Millis): Option.Option<Millis> =>
+/**
+ * Reads when a quota is full again, as a delay from now: whole seconds, or an instant in seconds (above 1e9) or ms (above 1e12) since
+ * the epoch.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const parseReset = (value: string, now: Millis): Option.Option<Millis> =>
   Option.flatMap(integer(value), (reset) => {
     if (reset > 1e12) return until(reset, now)
     if (reset > 1e9) return until(reset * 1000, now)
