@@ -152,3 +152,35 @@ const fromName = (error: object): Option.Option<Failure.Failure> => {
       return message === "unknown scheme" ? Option.some(Failure.malformed("url", "unknown scheme")) : Option.none()
   }
 }
+
+/** The system call that Node names beside a code. */
+const syscallOf = (code: string): string | undefined => {
+  const failure = Option.getOrUndefined(toFailure({ code }))
+  if (failure?._tag === "ConnectFailure" && !code.includes("_ERR_")) return failure.phase === "dns" ? "getaddrinfo" : "connect"
+  if (code === "EPIPE") return "write"
+  return code === "ECONNRESET" || code === "ETIMEDOUT" ? "read" : undefined
+}
+
+/**
+ * The error that Node raises with a code, for a fault that is played.
+ *
+ * **Example** (A connection that was refused)
+ *
+ * ```ts
+ * import { ErrorCode } from "effect-resilience"
+ *
+ * const error = ErrorCode.toError("ECONNREFUSED")
+ *
+ * error.message // => "connect ECONNREFUSED"
+ * ErrorCode.toFailure(error) // => ErrorCode.toFailure({ code: "ECONNREFUSED", syscall: "connect" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toError = (code: string): Error => {
+  const syscall = syscallOf(code)
+  return syscall === undefined
+    ? Object.assign(new Error(code), { code })
+    : Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
+}

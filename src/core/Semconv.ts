@@ -34,8 +34,22 @@ export const RESILIENCE_DELAY = "resilience.delay"
 export const RESILIENCE_REASON = "resilience.reason"
 /** The attempt that an event is about, counted from 1. @since 0.1.0 @category attributes */
 export const RESILIENCE_ATTEMPT = "resilience.attempt"
+/** What the strategy that an event is about is called. @since 0.1.0 @category attributes */
+export const RESILIENCE_NAME = "resilience.name"
+/** What was given in the place of a failure: `Effect`, `Value` or `LastGood`. @since 0.1.0 @category attributes */
+export const RESILIENCE_FALLBACK = "resilience.fallback"
+/** How old what was given is, in seconds. @since 0.1.0 @category attributes */
+export const RESILIENCE_AGE = "resilience.age"
+/** Which kind of fault was injected. @since 0.1.0 @category attributes */
+export const RESILIENCE_FAULT = "resilience.fault"
+/** The seed that chose it. @since 0.1.0 @category attributes */
+export const RESILIENCE_SEED = "resilience.seed"
 
 /** A wait between two attempts. @since 0.1.0 @category events */
 export const EVENT_WAIT = "resilience.wait"
 /** Nothing more is sent. @since 0.1.0 @category events */
 export const EVENT_GIVE_UP = "resilience.give_up"
+/** Something else was given in the place of a failure. @since 0.1.0 @category events */
+export const EVENT_FALLBACK = "resilience.fallback"
+/** A fault was injected. @since 0.1.0 @category events */
+export const EVENT_CHAOS = "resilience.chaos"

@@ -105,7 +105,13 @@ const bytes = (response: Response, atMost: number): Effect.Effect<Uint8Array, Ht
   )
 }
 
-const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+/**
+ * Joins the chunks of a body of so many bytes.
+ *
+ * @since 0.1.0
+ * @category bytes
+ */
+export const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   const all = new Uint8Array(size)
   let offset = 0
   for (const chunk of chunks) {
@@ -115,8 +121,13 @@ const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => 
   return all
 }
 
-/** A response whose body has been read. */
-class BufferedResponse extends Wrapped {
+/**
+ * A response whose body has been read, and can be read again and again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class BufferedResponse extends Wrapped {
   private readonly body: Uint8Array
 
   constructor(original: Response, body: Uint8Array) {

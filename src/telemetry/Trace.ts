@@ -25,7 +25,7 @@ import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
 import * as Classifier from "../core/Classifier.ts"
-import type { Event } from "../core/Event.ts"
+import type { ChaosInjected, Event, FallbackUsed } from "../core/Event.ts"
 import * as Failure from "../core/Failure.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as Semconv from "../core/Semconv.ts"
@@ -177,6 +177,8 @@ export const callSpan = (name: string): Middleware.Middleware => (handler) => (r
 const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>): Observer.Listener => {
   let current: Option.Option<number> = Option.none()
   return Observer.sync((event: Event) => {
+    if (event._tag === "FallbackUsed") return writeFallback(span, nanosNow(fiber), event)
+    if (event._tag === "ChaosInjected") return writeChaos(span, nanosNow(fiber), event)
     if (event._tag === "CallStarted" && Option.isNone(current)) current = Option.some(event.call.id)
     if (!Option.contains(current, event.call.id)) return
     switch (event._tag) {
@@ -209,3 +211,21 @@ const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>):
     }
   })
 }
+
+const writeFallback = (span: Tracer.Span, now: bigint, { age, because, call, source }: FallbackUsed): void => {
+  span.attribute(Semconv.RESILIENCE_FALLBACK, source)
+  span.event(Semconv.EVENT_FALLBACK, now, {
+    [Semconv.RESILIENCE_NAME]: call.name,
+    [Semconv.RESILIENCE_FALLBACK]: source,
+    [Semconv.ERROR_TYPE]: Failure.label(because),
+    ...Option.match(age, { onNone: () => ({}), onSome: (millis) => ({ [Semconv.RESILIENCE_AGE]: millis / 1000 }) })
+  })
+}
+
+const writeChaos = (span: Tracer.Span, now: bigint, { attempt, call, fault, seed }: ChaosInjected): void =>
+  span.event(Semconv.EVENT_CHAOS, now, {
+    [Semconv.RESILIENCE_NAME]: call.name,
+    [Semconv.RESILIENCE_ATTEMPT]: attempt,
+    [Semconv.RESILIENCE_FAULT]: fault._tag,
+    [Semconv.RESILIENCE_SEED]: seed
+  })

@@ -84,21 +84,6 @@ export interface Die {
  */
 export type Answer = Respond | Fail | Die | "hang"
 
-/** The system call that Node names beside a code. */
-const syscall = (code: string): string | undefined => {
-  const failure = Option.getOrUndefined(ErrorCode.toFailure({ code }))
-  if (failure?._tag === "ConnectFailure" && !code.includes("_ERR_")) return failure.phase === "dns" ? "getaddrinfo" : "connect"
-  if (code === "EPIPE") return "write"
-  return code === "ECONNRESET" || code === "ETIMEDOUT" ? "read" : undefined
-}
-
-const codeError = (code: string): Error => {
-  const call = syscall(code)
-  return call === undefined
-    ? Object.assign(new Error(code), { code })
-    : Object.assign(new Error(`${call} ${code}`), { code, syscall: call })
-}
-
 /**
  * The error of a step that fails.
  *
@@ -110,7 +95,7 @@ export const toError = (
   request: HttpClientRequest.HttpClientRequest
 ): HttpClientError.HttpClientError =>
   typeof fails === "string"
-    ? new HttpClientError.RequestError({ request, reason: "Transport", cause: codeError(fails) })
+    ? new HttpClientError.RequestError({ request, reason: "Transport", cause: ErrorCode.toError(fails) })
     : fails(request)
 
 /**
