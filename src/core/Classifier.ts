@@ -27,8 +27,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import type { Pipeable } from "effect/Pipeable"
-import { pipeArguments } from "effect/Pipeable"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import { nonEmpty } from "./InvalidOption.ts"
 import type { Millis } from "./Millis.ts"
 import * as ErrorCode from "./ErrorCode.ts"
@@ -95,7 +94,7 @@ export const onStatus = (
   return make(name, (exit, now) => {
     const response = Exit.isSuccess(exit) ? Option.some(exit.value) : responseInError(exit.cause)
     return Option.isSome(response) && statuses.includes(response.value.status)
-      ? Option.some(toOutcome(response.value, hint(response.value, now)))
+      ? Option.some(Outcome.pushedBack(toOutcome(response.value, hint(response.value, now)), response.value.headers))
       : noOpinion
   })
 }
@@ -142,9 +141,11 @@ export const onError = <E>(
  * @since 0.1.0
  * @category classifying
  */
-export const response = (self: ResponseLike, now: Millis): Outcome.Outcome => {
+export const response = (self: ResponseLike, now: Millis): Outcome.Outcome =>
+  self.status < 400 ? Outcome.success : Outcome.pushedBack(byStatus(self, now), self.headers)
+
+const byStatus = (self: ResponseLike, now: Millis): Outcome.Outcome => {
   const { status } = self
-  if (status < 400) return Outcome.success
   switch (status) {
     case 429:
       return Outcome.failed(Failure.throttled({ status, retryAfter: hint(self, now) }))
@@ -328,7 +329,7 @@ export const errors: Classifier<unknown, unknown> = make(
 export const anyError: Classifier<unknown, unknown> = make("any error", (exit, now) => {
   const outcome = errors.classify(exit, now)
   const terminal = Option.isNone(outcome) ||
-    (Outcome.isFailed(outcome.value) && Failure.resend(outcome.value.failure) === "no")
+    Outcome.isFailed(outcome.value) && Failure.resend(outcome.value.failure) === "no" && !Failure.isPushedBack(outcome.value.failure)
   return terminal && Exit.isFailure(exit) && Option.isSome(Cause.failureOption(exit.cause))
     ? Option.some(Outcome.failed(Failure.unavailable()))
     : outcome
@@ -365,11 +366,7 @@ export const override: {
   <A2, E2>(that: Classifier<A2, E2>): <A, E>(self: Classifier<A, E>) => Classifier<A & A2, E & E2>
   /** Asks `that` first, and `self` where it has no opinion. */
   <A, E, A2, E2>(self: Classifier<A, E>, that: Classifier<A2, E2>): Classifier<A & A2, E & E2>
-} = dual(
-  2,
-  <A, E, A2, E2>(self: Classifier<A, E>, that: Classifier<A2, E2>): Classifier<A & A2, E & E2> =>
-    orElse(that, self)
-)
+} = dual(2, <A, E, A2, E2>(self: Classifier<A, E>, that: Classifier<A2, E2>) => orElse(that, self))
 
 /**
  * Gives a classifier another name, which is what telemetry and explanations print.

@@ -39,6 +39,7 @@ export type Because = "Backoff" | "RetryAfter" | "Schedule"
  * Why nothing more is sent.
  *
  * - `Terminal`: the same request cannot succeed
+ * - `PushedBack`: it might, and the other side said that it shall not be sent again
  * - `AttemptsExhausted`: the last attempt that is allowed has been made
  * - `ScheduleExhausted`: the schedule has ended
  * - `TimeExhausted`: the wait would outlive the time that the schedule allows (`RetrySchedule.during`)
@@ -53,6 +54,7 @@ export type Because = "Backoff" | "RetryAfter" | "Schedule"
  */
 export type GiveUpReason =
   | "Terminal"
+  | "PushedBack"
   | "AttemptsExhausted"
   | "ScheduleExhausted"
   | "TimeExhausted"
@@ -221,7 +223,7 @@ const asFloor = { ...byDefault, atMost: Infinity }
 export const refuse = (self: Situation, failure: Failure.Failure): Option.Option<GiveUp> => {
   const again = Failure.resend(failure)
   if (again === "no" || (again === "once" && self.earlier.some((before) => Failure.resend(before.failure) === "once"))) {
-    return Option.some(giveUp("Terminal"))
+    return Option.some(giveUp(Failure.isPushedBack(failure) ? "PushedBack" : "Terminal"))
   }
   if (self.attempt >= self.maxAttempts) return Option.some(giveUp("AttemptsExhausted"))
   return Option.map(Idempotency.objection(self.request, failure), (objection) => giveUp(objection))

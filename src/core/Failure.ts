@@ -9,10 +9,10 @@
  */
 import * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
+import type * as Pushback from "./Pushback.ts"
 
 /**
  * The connection was never made, so the request was never sent: refused, no such host, unreachable, connect timeout.
- *
  * @since 0.1.0 @category models
  */
 export interface ConnectFailure {
@@ -24,7 +24,6 @@ export interface ConnectFailure {
 
 /**
  * The connection broke after the request may have been sent: reset, closed, cut in the middle of the body.
- *
  * @since 0.1.0 @category models
  */
 export interface ConnectionLost {
@@ -33,11 +32,7 @@ export interface ConnectionLost {
   readonly code: string
 }
 
-/**
- * Our own limit on one attempt passed.
- *
- * @since 0.1.0 @category models
- */
+/** Our own limit on one attempt passed. @since 0.1.0 @category models */
 export interface AttemptTimedOut {
   readonly _tag: "AttemptTimedOut"
   /** The limit in ms, where the error says it. */
@@ -47,10 +42,9 @@ export interface AttemptTimedOut {
 
 /**
  * The other side is healthy and asks for fewer requests: 429, or 503 with a hint that can be read.
- *
  * @since 0.1.0 @category models
  */
-export interface Throttled {
+export interface Throttled extends Pushback.Answered {
   readonly _tag: "Throttled"
   readonly status: Option.Option<number>
   readonly retryAfter: Option.Option<Millis>
@@ -58,10 +52,9 @@ export interface Throttled {
 
 /**
  * The other side cannot serve now and may soon: 408, 425, 502, 503, 504.
- *
  * @since 0.1.0 @category models
  */
-export interface Unavailable {
+export interface Unavailable extends Pushback.Answered {
   readonly _tag: "Unavailable"
   readonly status: Option.Option<number>
   readonly retryAfter: Option.Option<Millis>
@@ -69,10 +62,9 @@ export interface Unavailable {
 
 /**
  * The other side failed: 500 and the remaining 5xx. Only a 500 is worth another attempt.
- *
  * @since 0.1.0 @category models
  */
-export interface ServerFault {
+export interface ServerFault extends Pushback.Answered {
   readonly _tag: "ServerFault"
   readonly status: number
   readonly retryAfter: Option.Option<Millis>
@@ -80,17 +72,15 @@ export interface ServerFault {
 
 /**
  * The other side is healthy and says no: the 4xx that no other tag covers.
- *
  * @since 0.1.0 @category models
  */
-export interface Refused {
+export interface Refused extends Pushback.Answered {
   readonly _tag: "Refused"
   readonly status: number
 }
 
 /**
  * The other side could not prove who it is: certificate, or TLS policy. Nothing was sent.
- *
  * @since 0.1.0 @category models
  */
 export interface Untrusted {
@@ -100,7 +90,6 @@ export interface Untrusted {
 
 /**
  * The request or the response is not well formed and never will be: invalid URL, bad header, undecodable body.
- *
  * @since 0.1.0 @category models
  */
 export interface Malformed {
@@ -109,12 +98,8 @@ export interface Malformed {
   readonly code: string
 }
 
-/**
- * A gRPC or Connect call ended with a status code.
- *
- * @since 0.1.0 @category models
- */
-export interface RpcFailure {
+/** A gRPC or Connect call ended with a status code. @since 0.1.0 @category models */
+export interface RpcFailure extends Pushback.Answered {
   readonly _tag: "RpcFailure"
   /** The canonical name, such as `UNAVAILABLE`. */
   readonly code: string
@@ -124,7 +109,6 @@ export interface RpcFailure {
 
 /**
  * We refused to send: our own breaker, bulkhead, limiter or deadline. It says nothing about the other side.
- *
  * @since 0.1.0 @category models
  */
 export interface Rejected {
@@ -134,21 +118,13 @@ export interface Rejected {
   readonly retryAfter: Option.Option<Millis>
 }
 
-/**
- * A typed error that no classifier knows.
- *
- * @since 0.1.0 @category models
- */
+/** A typed error that no classifier knows. @since 0.1.0 @category models */
 export interface Unknown {
   readonly _tag: "Unknown"
   readonly error: unknown
 }
 
-/**
- * What went wrong in one attempt.
- *
- * @since 0.1.0 @category models
- */
+/** What went wrong in one attempt. @since 0.1.0 @category models */
 export type Failure =
   | ConnectFailure
   | ConnectionLost
@@ -162,6 +138,9 @@ export type Failure =
   | RpcFailure
   | Rejected
   | Unknown
+
+/** Those that `sent` calls "yes", but for an answer that is malformed. */
+type Answer = Throttled | Unavailable | ServerFault | Refused | RpcFailure
 
 /** The name of a kind of failure. @since 0.1.0 @category models */
 export type Tag = Failure["_tag"]
@@ -225,6 +204,10 @@ export const rejected = (by: string, retryAfter: Option.Option<Millis> = Option.
   retryAfter
 })
 
+/** An answer, and what it says about sending again; of what is no answer nothing is said. @since 0.1.0 @category constructors */
+export const withPushback = (self: Failure, pushback: Pushback.Pushback): Failure =>
+  sent(self) === "yes" && self._tag !== "Malformed" ? { ...self as Answer, pushback } : self
+
 /** A typed error that nobody knows. @since 0.1.0 @category constructors */
 export const unknown = (error: unknown): Unknown => ({ _tag: "Unknown", error })
 
@@ -278,13 +261,28 @@ export const sent = (self: Failure): Sent => {
  *
  * **Details**
  *
- * This is the column "default" of the table in the guide. What may be sent again for the sake of the *other side's* state
- * (method, key, body) is another question: see `Idempotency`.
+ * This is the column "default" of the table in the guide, unless the other side said otherwise (`Pushback`). What may be sent again
+ * for the sake of the *other side's* state (method, key, body) is another question: see `Idempotency`.
  *
  * @since 0.1.0
  * @category getters
  */
 export const resend = (self: Failure): Resend => {
+  const again = byKind(self)
+  if (isPushedBack(self)) return "no"
+  return again === "no" && "pushback" in self && self.pushback === "resend" ? "always" : again
+}
+
+/**
+ * Tells whether nothing more is sent for the only reason that the other side said so (`Pushback`).
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isPushedBack = (self: Failure): boolean =>
+  "pushback" in self && self.pushback === "stop" && byKind(self) !== "no"
+
+const byKind = (self: Failure): Resend => {
   switch (self._tag) {
     case "ConnectFailure":
     case "ConnectionLost":

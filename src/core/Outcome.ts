@@ -6,7 +6,10 @@
  *
  * @since 0.1.0
  */
-import type * as Failure from "./Failure.ts"
+import * as Option from "effect/Option"
+import * as Failure from "./Failure.ts"
+import type * as HeaderField from "./HeaderField.ts"
+import * as Pushback from "./Pushback.ts"
 
 /** The other side did well. @since 0.1.0 @category models */
 export interface Success {
@@ -43,3 +46,15 @@ export const failed = (failure: Failure.Failure): Outcome => ({ _tag: "Failed", 
 
 /** Tells whether an outcome is a failure. @since 0.1.0 @category guards */
 export const isFailed = (self: Outcome): self is Failed => self._tag === "Failed"
+
+/**
+ * The same outcome, and what the other side says in its headers about sending again (`Pushback`). A success stays one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const pushedBack = (self: Outcome, headers: HeaderField.Headers): Outcome => {
+  if (!isFailed(self)) return self
+  const said = Pushback.fromHeaders(headers)
+  return Option.isNone(said) ? self : failed(Failure.withPushback(self.failure, said.value))
+}
