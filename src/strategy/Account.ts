@@ -7,9 +7,12 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Decision from "../core/Decision.ts"
-import type { Call, End, Event } from "../core/Event.ts"
+import type { Call, End, Event, HedgeReason } from "../core/Event.ts"
 import type * as Failure from "../core/Failure.ts"
 import type { Millis } from "../core/Millis.ts"
 import type * as Outcome from "../core/Outcome.ts"
@@ -35,6 +38,9 @@ export interface Account {
   readonly attemptStarted: (attempt: number) => Effect.Effect<void>
   readonly attemptEnded: (attempt: number, outcome: Outcome.Outcome) => Effect.Effect<void>
   readonly waitStarted: (attempt: number, decision: Decision.Resend, failure: Failure.Failure) => Effect.Effect<void>
+  readonly hedgeStarted: (attempt: number, because: HedgeReason, after: Millis) => Effect.Effect<void>
+  readonly hedgeSkipped: (attempt: number, because: Decision.GiveUpReason) => Effect.Effect<void>
+  readonly attemptWon: (attempt: number, abandoned: ReadonlyArray<number>) => Effect.Effect<void>
   readonly gaveUp: (decision: Decision.GiveUp, failure: Failure.Failure) => Effect.Effect<void>
   readonly ended: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
@@ -63,6 +69,9 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
       waited += delay
       return emit((base) => ({ _tag: "WaitStarted", ...base, attempt, delay, because, failure }))
     },
+    hedgeStarted: (attempt, because, after) => emit((base) => ({ _tag: "HedgeStarted", ...base, attempt, because, after })),
+    hedgeSkipped: (attempt, because) => emit((base) => ({ _tag: "HedgeSkipped", ...base, attempt, because })),
+    attemptWon: (attempt, abandoned) => emit((base) => ({ _tag: "AttemptWon", ...base, attempt, abandoned })),
     gaveUp: ({ because, wait }, failure) => {
       surrender = Option.some({ _tag: "GaveUp", because, failure, wait })
       return Effect.void
@@ -71,6 +80,33 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
       emit((base) => ({ _tag: "CallEnded", ...base, attempts, waited, end: endOf(exit, surrender) }))
   }
 }
+
+/**
+ * Runs a call, and tells its beginning and its end.
+ *
+ * **Details**
+ *
+ * What is begun is ended: from the first event on, the region cannot be interrupted, and nothing is done outside an effect. Who is
+ * interrupted while the end is told leaves the region as one who was interrupted, and does not get what came out: that is dropped.
+ *
+ * @since 0.1.0
+ * @category telling
+ */
+export const keep = <A, E, R>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  runtimeFlags: RuntimeFlags.RuntimeFlags,
+  account: Account,
+  drop: ((lost: Exit.Exit<A, E>) => Effect.Effect<void>) | undefined,
+  call: (account: Account) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const told = tell(account.started, () => Effect.onExit(restore(Effect.suspend(() => call(account))), account.ended))
+    if (drop === undefined || !RuntimeFlags.interruptible(runtimeFlags)) return told
+    return Effect.flatMap(told, (value) => {
+      const exit = Exit.succeed(value)
+      return Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause)) ? exit : Effect.zipRight(drop(exit), exit)
+    })
+  })
 
 /** A call that gave up returns what it has, which may be a value; one that is interrupted while it does so was interrupted. */
 const endOf = (exit: Exit.Exit<unknown, unknown>, surrender: Option.Option<End>): End => {

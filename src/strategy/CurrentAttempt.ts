@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import type * as Tracer from "effect/Tracer"
 
 /**
  * Where the current fiber stands in a retry: which attempt it makes, and of what.
@@ -28,6 +29,14 @@ export interface Position {
   readonly number: number
   /** What is attempted: a call made on the way (for a token, say) is not an attempt of it. */
   readonly subject: unknown
+  /** Those that are attempted at the same time, where there can be some. */
+  readonly siblings?: Siblings | undefined
+}
+
+/** The attempts of one hedged call: what the span of each is linked to. @since 0.1.0 @category models */
+export interface Siblings {
+  /** The span of the first attempt, which writes itself here. */
+  first: Tracer.AnySpan | undefined
 }
 
 const first: Position = { number: 1, subject: undefined }
