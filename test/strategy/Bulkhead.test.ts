@@ -46,7 +46,7 @@ describe("Bulkhead", () => {
         const waiter = yield* Effect.fork(timed(bulkhead, 1))
         yield* TestClock.adjust(200)
         const [how, at] = yield* waiter
-        deepStrictEqual([how, at - start], expected)
+        deepStrictEqual<unknown>([how, at - start], expected)
         yield* holder
         deepStrictEqual(yield* Bulkhead.load(bulkhead), idle(1))
       }
