@@ -13,10 +13,13 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as Advice from "../core/Advice.ts"
 import * as Classifier from "../core/Classifier.ts"
+import * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import * as Bulkhead from "../strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import * as Guarded from "../strategy/Guarded.ts"
+import * as RateLimit from "../strategy/RateLimit.ts"
 import * as Held from "./Held.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
@@ -181,3 +184,67 @@ const keep = (
   const isWanted = Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
   return isWanted ? Effect.succeed(held) : Effect.as(Release.abort(held), held)
 }
+
+/**
+ * What limits how many requests are sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RateLimitOptions {
+  readonly limiter: RateLimit.RateLimit
+  /** Whose limit a request takes from. Default: `origin`, of its URL. */
+  readonly key?: KeyOf | undefined
+  /** How much of the limit it takes. A whole number from 1 on. Default: 1. */
+  readonly cost?: number | ((request: HttpClientRequest.HttpClientRequest) => number) | undefined
+  /**
+   * What it learns from a response: the quotas of its headers and the hint of one that throttles, the latter alone, or nothing.
+   * Default: "headers".
+   */
+  readonly learn?: "headers" | "throttling" | "nothing" | undefined
+  /** What a response or an error means. Default: `Classifier.http`. */
+  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
+}
+
+/**
+ * Sends a request when the rate limit of its key allows it, and learns from the response how much more the server will take.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const rateLimit = (options: RateLimitOptions): Guard<RateLimit.RateLimited> => {
+  const { classifier = Classifier.http, cost = 1, learn = "headers", limiter } = options
+  const read = learn === "headers"
+    ? Advice.headers(classifier)
+    : learn === "throttling"
+    ? Advice.throttling(classifier)
+    : Advice.none
+  if (typeof cost === "number") return make(RateLimit.guard(limiter, read, cost), options.key)
+  const key = options.key ?? byOrigin()
+  return (effect, request) =>
+    Effect.suspend(() => Guarded.run(RateLimit.guard(limiter, read, cost(request)), key(request), effect))
+}
+
+/**
+ * What is spared by not sending all.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AdaptiveThrottleOptions {
+  readonly throttle: AdaptiveThrottle.AdaptiveThrottle
+  /** Whose load a request is. Default: `origin`, of its URL. */
+  readonly key?: KeyOf | undefined
+  /** What a response or an error means. Default: `Classifier.http`. */
+  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
+}
+
+/**
+ * Sends a request or, where its origin rejects too much of what it is sent, does not.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const adaptiveThrottle = (
+  { classifier = Classifier.http, key, throttle }: AdaptiveThrottleOptions
+): Guard<AdaptiveThrottle.LoadShed> => make(AdaptiveThrottle.guard(throttle, classifier), key)

@@ -48,8 +48,10 @@ import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
 import * as Retry from "../http/Retry.ts"
 import * as Timeout from "../http/Timeout.ts"
+import type * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
+import type * as RateLimit from "../strategy/RateLimit.ts"
 import * as Trace from "../telemetry/Trace.ts"
 
 /**
@@ -115,6 +117,24 @@ export const withCircuitBreaker = (options: Guard.CircuitBreakerOptions): Combin
  */
 export const withBulkhead = (options: Guard.BulkheadOptions): Combinator<Bulkhead.BulkheadFull> =>
   Guard.client(Guard.bulkhead(options))
+
+/**
+ * Sends no more requests to an origin than its rate limit allows, and learns from what the server says of its quotas.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRateLimit = (options: Guard.RateLimitOptions): Combinator<RateLimit.RateLimited> =>
+  Guard.client(Guard.rateLimit(options))
+
+/**
+ * Sends a share of the requests only while an origin rejects too many.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAdaptiveThrottle = (options: Guard.AdaptiveThrottleOptions): Combinator<AdaptiveThrottle.LoadShed> =>
+  Guard.client(Guard.adaptiveThrottle(options))
 
 /**
  * Reads the body as part of the attempt, so that the attempt's limit covers it and a truncated one can be sent again.

@@ -24,7 +24,6 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -38,7 +37,6 @@ import * as Classifier from "../core/Classifier.ts"
 import type { Call } from "../core/Event.ts"
 import * as Failure from "../core/Failure.ts"
 import { format, type Millis } from "../core/Millis.ts"
-import * as Outcome from "../core/Outcome.ts"
 import * as BreakerStore from "./BreakerStore.ts"
 import * as Guarded from "./Guarded.ts"
 import * as Observer from "./Observer.ts"
@@ -252,7 +250,7 @@ const settle = <A, E, E3 extends E>(
   ticket: Breaker.Ticket,
   exit: Exit.Exit<A, E3>
 ): Effect.Effect<A, E3> => {
-  const { died, outcome } = meaning(classifier, exit, clock)
+  const { died, outcome } = Guarded.meaning(classifier, exit, clock)
   const ended = died ?? exit
   const recorded = breaker.store.record(key, ticket, outcome, Guarded.monotonic(clock))
   return Guarded.isKnown(recorded)
@@ -261,20 +259,6 @@ const settle = <A, E, E3 extends E>(
       onFailure: () => ended,
       onSuccess: (transition) => Guarded.after(tell(breaker, fiber, transition), ended)
     })
-}
-
-interface Meaning {
-  readonly outcome: Outcome.Outcome
-  /** The classifier died: its defect is the call's, and its probe goes back all the same. */
-  readonly died?: Exit.Exit<never>
-}
-
-const meaning = <A, E>(classifier: Classifier.Classifier<A, E>, exit: Exit.Exit<A, E>, clock: Clock.Clock): Meaning => {
-  try {
-    return { outcome: Classifier.run(classifier, exit, clock.unsafeCurrentTimeMillis()) }
-  } catch (defect) {
-    return { outcome: Outcome.ignored, died: Exit.die(defect) }
-  }
 }
 
 const tell = (

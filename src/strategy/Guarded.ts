@@ -32,8 +32,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Classifier from "../core/Classifier.ts"
 import type { Call, Event } from "../core/Event.ts"
 import type { Millis } from "../core/Millis.ts"
+import * as Outcome from "../core/Outcome.ts"
 import * as Observer from "./Observer.ts"
 import type { Restore } from "./Surroundings.ts"
 
@@ -131,6 +133,32 @@ export const after = <A, E, R>(told: Effect.Effect<void>, self: Effect.Effect<A,
  */
 export const refuse = <E2>(caller: Caller, told: Effect.Effect<void>, error: () => E2): Effect.Effect<never, E2> =>
   told === Effect.void ? Effect.failSync(error) : caller.restore(Effect.zipRight(told, Effect.failSync(error)))
+
+/**
+ * What an exit means to a guard.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Meaning {
+  readonly outcome: Outcome.Outcome
+  /** The classifier died: its defect is the call's, and what it was asked about means nothing. */
+  readonly died?: Exit.Exit<never>
+}
+
+/**
+ * Asks a classifier what an exit means. Where the classifier dies, the ticket is settled all the same.
+ *
+ * @since 0.1.0
+ * @category building
+ */
+export const meaning = <A, E>(classifier: Classifier.Classifier<A, E>, exit: Exit.Exit<A, E>, clock: Clock.Clock): Meaning => {
+  try {
+    return { outcome: Classifier.run(classifier, exit, clock.unsafeCurrentTimeMillis()) }
+  } catch (defect) {
+    return { outcome: Outcome.ignored, died: Exit.die(defect) }
+  }
+}
 
 /**
  * What all events have, of a guard that many calls share.
