@@ -32,8 +32,8 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { dual, identity as same } from "effect/Function"
+import * as Immediate from "../strategy/Immediate.ts"
 
 /**
  * From a request to its response. Like any function that gives an effect it does nothing by itself: what it does, it does in the
@@ -122,12 +122,9 @@ export const applyTo: {
   ): HttpClient.HttpClient.With<E | E2, R | R2> => {
     const handler = middleware(client.execute)
     return HttpClient.makeWith<never, never, E | E2, R | R2>(
-      (request) => isThere(request) ? handler(request.value) : Effect.flatMap(request, handler),
+      // Where nothing maps the request outside, it is there already.
+      (request) => Immediate.flatMap(request, handler),
       Effect.succeed
     )
   }
 )
-
-/** Where nothing maps the request outside, it is there already, and costs no step to be had: `Effect.succeed` gives an Exit. */
-const isThere = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A, E> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)

@@ -58,15 +58,16 @@ export const declaredLength = (response: HttpClientResponse.HttpClientResponse):
 
 /** Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. */
 const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    // Without its value: a fiber that has ended keeps what it gave, for as long as the call waits.
-    if (how === "buffer") return Effect.asVoid(response.arrayBuffer)
-    let bytes = 0
-    return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
-  }).pipe(
-    // A body that was read already (by a classifier) or is broken has nothing more to give, whatever it fails with.
-    Effect.catchAllCause(() => Effect.void)
-  )
+  Effect.matchCauseEffect(Effect.suspend(() => how === "buffer" ? response.arrayBuffer : counted(response)), ended)
+
+// Without its value: a fiber that has ended keeps what it gave, for as long as the call waits. And a body that was read already (by
+// a classifier) or is broken has nothing more to give, whatever it fails with.
+const ended = { onFailure: () => Effect.void, onSuccess: () => Effect.void }
+
+const counted = (response: HttpClientResponse.HttpClientResponse) => {
+  let bytes = 0
+  return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
+}
 
 /**
  * Aborts the rest of a response, and with it its connection where there was more to come.

@@ -59,13 +59,15 @@ export const repeatable = (where: string, gate: Gate): (request: Request) => Ide
  * @since 0.1.0
  * @category getters
  */
-export const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Response> =>
-  Exit.isSuccess(exit)
-    ? Option.some(exit.value)
-    : Option.flatMap(Cause.failureOption(exit.cause), (error) =>
-      HttpClientError.isHttpClientError(error) && error._tag === "ResponseError"
-        ? Option.some(error.response)
-        : Option.none())
+export const responseOf = (exit: Exit.Exit<Response, unknown>): Option.Option<Response> => {
+  if (Exit.isSuccess(exit)) return Option.some(exit.value)
+  return exit.cause._tag === "Fail"
+    ? responseIn(exit.cause.error)
+    : Option.flatMap(Cause.failureOption(exit.cause), responseIn)
+}
+
+const responseIn = (error: unknown): Option.Option<Response> =>
+  HttpClientError.isHttpClientError(error) && error._tag === "ResponseError" ? Option.some(error.response) : Option.none()
 
 /**
  * Spends a wait of `delay` ms, and lets go of the response of the lost attempt meanwhile.

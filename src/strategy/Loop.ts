@@ -27,6 +27,7 @@ import * as Account from "./Account.ts"
 import * as CurrentAttempt from "./CurrentAttempt.ts"
 import * as Deadline from "./Deadline.ts"
 import * as GivenUp from "./GivenUp.ts"
+import * as Immediate from "./Immediate.ts"
 import * as Observer from "./Observer.ts"
 import { RetriesExhausted } from "./RetriesExhausted.ts"
 import type { RetryBudget } from "./RetryBudget.ts"
@@ -250,9 +251,9 @@ class Run<S, A, E, R, E2, R2> {
     else this.attempts.push(made)
     if (Option.isNone(refusal) || refusal.value.because !== "Terminal") this.plan.budget?.failed()
     if (Option.isSome(refusal)) return this.giveUp(refusal.value, exit, failure)
-    return Effect.flatMap(this.between(exit, this.plan.schedule.step(now, failure, this.state)), ([state, output, answer]) => {
+    const proposed = RetrySchedule.step(this.plan.schedule, now, failure, this.state)
+    return Immediate.flatMap(this.between(exit, proposed), ([state, proposal]) => {
       this.state = state
-      const proposal = RetrySchedule.proposal(output, answer, now)
       const decision = Decision.settle(situation, failure, proposal, this.clock.unsafeCurrentTimeMillis())
       return decision._tag === "GiveUp" ? this.giveUp(decision, exit, failure) : this.again({ exit, failure, decision })
     })
@@ -261,11 +262,18 @@ class Run<S, A, E, R, E2, R2> {
   /** Waits, and goes on. A waiting call holds on to itself, and to nothing of the attempt that it lost. */
   private again(lost: Lost<A, E>): Effect.Effect<A, E | E2, R | R2> {
     this.lost = lost
-    return Effect.flatMap(this.plan.budget === undefined ? this.waiting : this.paying(this.plan.budget), this.next)
+    return Immediate.flatMap(this.plan.budget === undefined ? this.waiting : this.paying(this.plan.budget), () => this.next())
   }
 
+  /** The wait, which holds what was lost until it runs; or that there is nothing to wait for. */
   private get waiting(): Effect.Effect<void> {
-    return Effect.suspend(() => this.wait())
+    let wait: Effect.Effect<void> | undefined = this.wait()
+    if (Immediate.isSuccess(wait)) return wait
+    return Effect.suspend(() => {
+      const held = wait
+      wait = undefined
+      return held ?? Effect.void
+    })
   }
 
   private wait(): Effect.Effect<void> {
@@ -287,16 +295,14 @@ class Run<S, A, E, R, E2, R2> {
     })
   }
 
-  private get next() {
-    return (): Effect.Effect<A, E | E2, R | R2> => {
-      const { lost } = this
-      if (lost !== undefined) {
-        this.lost = undefined
-        return this.giveUp(Decision.giveUp("BudgetExhausted", Option.some(lost.decision.delay)), lost.exit, lost.failure)
-      }
-      this.attempt += 1
-      return this.go()
+  private next(): Effect.Effect<A, E | E2, R | R2> {
+    const { lost } = this
+    if (lost !== undefined) {
+      this.lost = undefined
+      return this.giveUp(Decision.giveUp("BudgetExhausted", Option.some(lost.decision.delay)), lost.exit, lost.failure)
     }
+    this.attempt += 1
+    return this.go()
   }
 
   /** What is done between an attempt and what follows: where it is interrupted, or dies, nobody will have what the attempt holds. */

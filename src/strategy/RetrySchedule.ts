@@ -27,6 +27,7 @@ import * as Backoff from "../core/Backoff.ts"
 import * as Decision from "../core/Decision.ts"
 import type * as Failure from "../core/Failure.ts"
 import { durationMillis, integerIn, numberIn } from "../core/InvalidOption.ts"
+import * as Immediate from "./Immediate.ts"
 
 /**
  * A schedule that proposes delays after failures.
@@ -36,18 +37,63 @@ import { durationMillis, integerIn, numberIn } from "../core/InvalidOption.ts"
  */
 export type RetrySchedule<R = never> = Schedule.Schedule<unknown, Failure.Failure, R>
 
+/** What a schedule of this module does before it says so in intervals: its next state, and what it proposes. */
+type Propose<in In, out R> = (now: Millis, input: In, state: unknown) => Effect.Effect<Proposed, never, R>
+
+type Proposed<S = unknown> = readonly [state: S, proposal: Decision.Proposal]
+
 /** A schedule of this module: what it puts out is what it proposes, with the reason. */
-type Proposing<In, R = never> = Schedule.Schedule<Decision.Proposal, In, R>
+interface Proposing<in In, out R = never> extends Schedule.Schedule<Decision.Proposal, In, R> {
+  readonly [propose]?: Propose<In, R>
+}
 
-type Step<S> = readonly [S, Decision.Proposal, ScheduleDecision.ScheduleDecision]
+const propose: unique symbol = Symbol.for("effect-resilience/RetrySchedule/propose")
 
-const answer = <S>(state: S, proposal: Decision.Proposal, now: Millis): Step<S> => [
+/** A plain schedule, and beside it what it does: for who asks `step`, the intervals need not be made and read again. */
+const make = <In, R, S>(
+  initial: S,
+  own: (now: Millis, input: In, state: S) => Effect.Effect<Proposed<S>, never, R>
+): Proposing<In, R> =>
+  Object.assign(
+    Schedule.makeWithState(initial, (now, input: In, state: S) =>
+      Effect.map(own(now, input, state), ([next, proposal]) => answer(next, proposal, now))),
+    // Given only the states that it has given itself: those are of its type.
+    { [propose]: own as Propose<In, R> }
+  )
+
+const answer = <S>(
+  state: S,
+  proposal: Decision.Proposal,
+  now: Millis
+): readonly [S, Decision.Proposal, ScheduleDecision.ScheduleDecision] => [
   state,
   proposal,
   proposal._tag === "Stop"
     ? ScheduleDecision.done
     : ScheduleDecision.continueWith(ScheduleInterval.after(now + proposal.delay))
 ]
+
+/**
+ * Asks a schedule what it proposes after a failure, and which state comes next; `Schedule.initial` is the first one.
+ *
+ * **Details**
+ *
+ * A schedule of this module says it directly, and mostly at once (the effect is an `Exit`). Of any other, `proposal` reads it.
+ *
+ * @since 0.1.0
+ * @category stepping
+ */
+export const step = <In, R>(
+  self: Schedule.Schedule<unknown, In, R>,
+  now: Millis,
+  input: In,
+  state: unknown
+): Effect.Effect<readonly [state: unknown, proposal: Decision.Proposal], never, R> => {
+  const own = (self as Partial<Proposing<In, R>>)[propose]
+  return own !== undefined
+    ? own(now, input, state)
+    : Effect.map(self.step(now, input, state), ([next, output, decision]) => [next, proposal(output, decision, now)])
+}
 
 const isProposal = (u: unknown): u is Decision.Proposal =>
   typeof u === "object" && u !== null && "_tag" in u && (u._tag === "Proceed" || u._tag === "Stop") && "because" in u
@@ -93,13 +139,10 @@ const mapProposal = <In, R, S2>(
   initial: S2,
   f: (proposal: Decision.Proposal, input: In, state: S2, now: Millis) => Effect.Effect<readonly [Decision.Proposal, S2]>
 ): Proposing<In, R> =>
-  Schedule.makeWithState(
-    [self.initial, initial] as readonly [unknown, S2],
-    (now, input: In, [inner, outer]) =>
-      Effect.flatMap(self.step(now, input, inner), ([inner, output, decision]) =>
-        Effect.map(f(proposal(output, decision, now), input, outer, now), ([proposed, outer]) =>
-          answer([inner, outer] as const, proposed, now)))
-  )
+  make([self.initial, initial] as readonly [unknown, S2], (now, input: In, [inner, outer]) =>
+    Immediate.flatMap(step(self, now, input, inner), ([nextInner, proposed]) =>
+      Immediate.flatMap(f(proposed, input, outer, now), ([mapped, nextOuter]) =>
+        Effect.succeed([[nextInner, nextOuter], mapped] as const))))
 
 /**
  * Proposes the delays of a backoff. The draw comes from Effect's `Random`.
@@ -108,15 +151,19 @@ const mapProposal = <In, R, S2>(
  * @category constructors
  */
 export const fromBackoff = (backoff: Backoff.Backoff): Proposing<unknown> => {
-  const propose = (now: Millis, { index, previous }: { index: number; previous: Millis }, draw: number) => {
+  const next = ({ index, previous }: Progress, draw: number): Effect.Effect<Proposed<Progress>> => {
     const delay = Backoff.delay(backoff, { index, previous, draw })
-    return answer({ index: index + 1, previous: delay }, Decision.proceed(delay), now)
+    return Effect.succeed([{ index: index + 1, previous: delay }, Decision.proceed(delay)])
   }
   const certain = backoff.jitter._tag === "None" && backoff.growth._tag !== "Decorrelated"
-  return Schedule.makeWithState({ index: 0, previous: 0 }, (now, _input: unknown, state) =>
-    certain
-      ? Effect.succeed(propose(now, state, 0))
-      : Effect.map(Random.next, (draw) => propose(now, state, draw)))
+  return make({ index: 0, previous: 0 }, (_now, _input: unknown, state: Progress) =>
+    certain ? next(state, 0) : Effect.flatMap(Random.next, (draw) => next(state, draw)))
+}
+
+/** How far a backoff has come. */
+interface Progress {
+  readonly index: number
+  readonly previous: Millis
 }
 
 /**
@@ -125,10 +172,8 @@ export const fromBackoff = (backoff: Backoff.Backoff): Proposing<unknown> => {
  * @since 0.1.0
  * @category constructors
  */
-export const none: Proposing<unknown> = Schedule.makeWithState(
-  undefined,
-  (now, _input: unknown, state) => Effect.succeed(answer(state, Decision.stop("ScheduleExhausted"), now))
-)
+export const none: Proposing<unknown> = make(undefined, () =>
+  Effect.succeed([undefined, Decision.stop("ScheduleExhausted")]))
 
 /**
  * Allows so many attempts, the first included: from 1, else it throws `InvalidOption`. Inside `byFailure` it counts the failures of
@@ -295,17 +340,14 @@ export const byFailure = <R = never, R2 = never>(
 ): Proposing<Failure.Failure, R | R2> => {
   // Looked up by own name only, and each step is given the failures of its own tag: that is what `Cases` says.
   const named = new Map(Object.entries(cases)) as ReadonlyMap<string, RetrySchedule<R> | undefined>
-  return Schedule.makeWithState(
-    new Map<string, unknown>() as ReadonlyMap<string, unknown>,
-    (now, failure: Failure.Failure, states) => {
-      const own = named.get(failure._tag)
-      const schedule: RetrySchedule<R | R2> = own ?? otherwise
-      const slot = own === undefined ? "" : failure._tag
-      const state = states.has(slot) ? states.get(slot) : schedule.initial
-      return Effect.map(schedule.step(now, failure, state), ([next, output, decision]) =>
-        answer(new Map(states).set(slot, next) as ReadonlyMap<string, unknown>, proposal(output, decision, now), now))
-    }
-  )
+  return make(new Map<string, unknown>() as ReadonlyMap<string, unknown>, (now, failure: Failure.Failure, states) => {
+    const own = named.get(failure._tag)
+    const schedule: RetrySchedule<R | R2> = own ?? otherwise
+    const slot = own === undefined ? "" : failure._tag
+    const state = states.has(slot) ? states.get(slot) : schedule.initial
+    return Immediate.flatMap(step(schedule, now, failure, state), ([next, proposed]) =>
+      Effect.succeed([new Map(states).set(slot, next), proposed]))
+  })
 }
 
 const cap = "20 seconds"
