@@ -15,6 +15,7 @@ import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
 import { eventually, realTime } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
+import { leavesNothing } from "../support/held.ts"
 import { serve, type Server, settled } from "../support/server.ts"
 import { onEachTransport } from "../support/transports.ts"
 
@@ -31,21 +32,6 @@ const readers: ReadonlyArray<readonly [name: string, read: (response: Response) 
   ["formData", (response) => response.formData],
   ["stream", (response) => Stream.runDrain(response.stream)]
 ]
-
-/** What the process holds: whatever keeps it alive, and the fibers that have not ended. */
-const held = (): ReadonlyMap<string, number> => {
-  const counts = new Map([["fibers", Fiber.unsafeRoots().length]])
-  for (const name of process.getActiveResourcesInfo()) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return counts
-}
-
-/** Closes the scope of a test, and then sees that no socket, timer or fiber is left of it. */
-const leavesNothing = <A, E>(test: Effect.Effect<A, E, Scope.Scope>) =>
-  Effect.gen(function*() {
-    const before = held()
-    yield* Effect.scoped(test)
-    yield* eventually(() => [...held()].every(([name, count]) => count <= (before.get(name) ?? 0)))
-  })
 
 /**
  * Looks after so many ms. The clock is that of the event loop, which a busy machine stops for everybody. Some turns of the loop are granted
