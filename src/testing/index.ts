@@ -5,3 +5,4 @@
  */
 export * as HttpScript from "./HttpScript.ts"
 export * as Recorder from "./Recorder.ts"
+export * as Simulation from "./Simulation.ts"

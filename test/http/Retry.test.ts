@@ -17,6 +17,7 @@ import * as Failure from "../../src/core/Failure.ts"
 import * as Idempotency from "../../src/core/Idempotency.ts"
 import * as Retry from "../../src/http/Retry.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
+import * as Observer from "../../src/strategy/Observer.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Fault from "../support/faults.ts"
 import { serve, settled } from "../support/server.ts"
@@ -306,4 +307,38 @@ describe("CurrentAttempt", () => {
         assert.strictEqual((yield* Retry.CurrentAttempt).number, 1)
       })
     ))
+})
+
+describe("a response that the caller is not given", () => {
+  const hearing = (tag: "AttemptEnded" | "CallEnded") =>
+    Observer.make((event) => event._tag === tag ? Effect.sleep("1 second") : Effect.void)
+
+  for (const tag of ["AttemptEnded", "CallEnded"] as const) {
+    it.effect(`because it is interrupted while somebody is told ${tag} is released`, () =>
+      Effect.gen(function*() {
+        const script = yield* HttpScript.make([{ status: 200, body: "never read" }])
+        const call = script.client.pipe(Resilience.withRetry(atOnce)).get(url)
+        const fiber = yield* Effect.fork(call.pipe(Observer.observe(hearing(tag))))
+        yield* TestClock.adjust("500 millis")
+        assert.deepStrictEqual(yield* script.held, [1])
+        const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
+        assert.deepStrictEqual(yield* script.held, [])
+      }))
+
+    it.effect(`is given to a caller that cannot be interrupted then, ${tag} or not`, () =>
+      Effect.gen(function*() {
+        const script = yield* HttpScript.make([{ status: 200, body: "read" }])
+        const call = script.client.pipe(Resilience.withRetry(atOnce)).get(url)
+        let read = ""
+        const reading = Effect.flatMap(call, (response) => Effect.map(response.text, (text) => read = text))
+        const fiber = yield* Effect.fork(Effect.uninterruptible(reading.pipe(Observer.observe(hearing(tag)))))
+        yield* TestClock.adjust("500 millis")
+        const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(interrupting)
+        assert.strictEqual(read, "read")
+      }))
+  }
 })

@@ -1,0 +1,269 @@
+/**
+ * Virtual time without steps: a program runs to its end, and each wait is over as soon as nothing else is to be done.
+ *
+ * `TestClock` waits some ms of real time at each adjustment, so that everything that can go on does. Here nothing but the program
+ * runs, on a scheduler of its own, so an hour with a million waits takes as long as its computations. It is for whole loads:
+ * what a policy does to a peer that is down for a minute, at a hundred calls a second.
+ *
+ * **Example** (An hour of retries)
+ *
+ * ```ts
+ * import { Backoff, Classifier, Retry, RetrySchedule } from "effect-resilience"
+ * import { Simulation } from "effect-resilience/testing"
+ * import { Clock, Effect } from "effect"
+ *
+ * const hourly = Effect.fail("busy").pipe(Retry.retry({
+ *   classifier: Classifier.anyError,
+ *   schedule: RetrySchedule.fromBackoff(Backoff.constant("1 minute")),
+ *   maxAttempts: 61
+ * }))
+ *
+ * Simulation.runSync(Effect.zipRight(Effect.exit(hourly), Clock.currentTimeMillis)) // => 3600000
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { Scheduler } from "effect/Scheduler"
+
+/**
+ * The program waits for something that no time will bring: a socket, a deferred that nobody completes, real time.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Stuck extends Data.TaggedError("Stuck")<{
+  /** The virtual time in ms. */
+  readonly at: number
+}> {
+  override get message(): string {
+    return `nothing is left to do at ${this.at}ms, and the program has not ended`
+  }
+}
+
+interface Timer {
+  readonly due: number
+  /** Of those due at the same time, the first to be set is the first to go off. */
+  readonly order: number
+  readonly go: () => void
+  cancelled: boolean
+}
+
+const isBefore = (one: Timer, other: Timer): boolean => one.due < other.due || one.due === other.due && one.order < other.order
+
+/** A binary heap: the earliest timer is at 0. */
+class Timers {
+  private readonly heap: Array<Timer> = []
+
+  push(timer: Timer): void {
+    const { heap } = this
+    let at = heap.push(timer) - 1
+    while (at > 0) {
+      const parent = at - 1 >> 1
+      if (!isBefore(timer, heap[parent]!)) break
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = timer
+  }
+
+  pop(): Timer | undefined {
+    const { heap } = this
+    const [earliest] = heap
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return earliest
+    let at = 0
+    for (;;) {
+      const left = 2 * at + 1
+      if (left >= heap.length) break
+      const child = left + 1 < heap.length && isBefore(heap[left + 1]!, heap[left]!) ? left + 1 : left
+      if (!isBefore(heap[child]!, last)) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+    return earliest
+  }
+}
+
+/** A clock that stands still until it is told to go on. */
+class VirtualClock implements Clock.Clock {
+  readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
+  private readonly timers = new Timers()
+  private now = 0
+  private order = 0
+
+  unsafeCurrentTimeMillis(): number {
+    return this.now
+  }
+
+  unsafeCurrentTimeNanos(): bigint {
+    return BigInt(Math.round(this.now * 1e6))
+  }
+
+  readonly currentTimeMillis = Effect.sync(() => this.unsafeCurrentTimeMillis())
+  readonly currentTimeNanos = Effect.sync(() => this.unsafeCurrentTimeNanos())
+
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const cancel = this.unsafeSchedule(() => resume(Effect.void), duration)
+      return Effect.sync(cancel)
+    })
+  }
+
+  /** What the live clock has too: timers without a fiber. */
+  scheduler(): Effect.Effect<Clock.ClockScheduler> {
+    return Effect.succeed({ unsafeSchedule: (go, duration) => this.unsafeSchedule(go, duration) })
+  }
+
+  private unsafeSchedule(go: () => void, duration: Duration.Duration): () => boolean {
+    const timer = { due: this.now + Duration.toMillis(duration), order: this.order++, go, cancelled: false }
+    if (Number.isFinite(timer.due)) this.timers.push(timer)
+    return () => {
+      const pending = !timer.cancelled
+      timer.cancelled = true
+      return pending
+    }
+  }
+
+  /** Goes on to the next timer; says whether there was one. */
+  advance(): boolean {
+    for (;;) {
+      const timer = this.timers.pop()
+      if (timer === undefined) return false
+      if (timer.cancelled) continue
+      timer.cancelled = true
+      this.now = Math.max(this.now, timer.due)
+      timer.go()
+      return true
+    }
+  }
+}
+
+/** Runs what fibers have to do, task by task, and lets time pass when there is nothing. */
+class Machine {
+  readonly clock = new VirtualClock()
+  private tasks: Array<() => void> = []
+
+  /** `onStep` is asked before each step of each fiber whether another one has its turn first. */
+  fork<A, E>(program: Effect.Effect<A, E>, onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => boolean = isLong) {
+    const scheduler: Scheduler = {
+      shouldYield: (fiber) => onStep(fiber) ? 0 : false,
+      scheduleTask: (task) => void this.tasks.push(task)
+    }
+    return Effect.runFork(Effect.withClock(program, this.clock), { scheduler })
+  }
+
+  /** Runs until a fiber has ended, or nothing is left to do. */
+  run<A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E | Stuck> {
+    for (;;) {
+      const due = this.tasks
+      this.tasks = []
+      for (const task of due) task()
+      const exit = fiber.unsafePoll()
+      if (exit !== null) return exit
+      if (this.tasks.length === 0 && !this.clock.advance() && this.tasks.length === 0) {
+        return Exit.fail(new Stuck({ at: this.clock.unsafeCurrentTimeMillis() }))
+      }
+    }
+  }
+}
+
+/** Effect's own measure: a fiber has had its turn after so many steps. */
+const isLong = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => fiber.currentOpCount > 2048
+
+/**
+ * Runs a program in virtual time, from 0, to its end. What it waits for besides time makes it fail with `Stuck`.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const runSyncExit = <A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E | Stuck> => {
+  const machine = new Machine()
+  const fiber = machine.fork(program)
+  const exit = machine.run(fiber)
+  if (fiber.unsafePoll() !== null) return exit
+  // Its finalizers have their turn, so that what it holds is let go.
+  fiber.unsafeInterruptAsFork(fiber.id())
+  machine.run(fiber)
+  return exit
+}
+
+/**
+ * Like `runSyncExit`, but throws what the program fails with.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const runSync = <A, E>(program: Effect.Effect<A, E>): A => Effect.runSync(runSyncExit(program))
+
+/**
+ * Starts fibers at a steady pace, `perSecond` of them for so many seconds, and waits until all of them have ended.
+ *
+ * @since 0.1.0
+ * @category load
+ */
+export const load = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  options: { readonly perSecond: number; readonly seconds: number }
+): Effect.Effect<ReadonlyArray<Exit.Exit<A, E>>, never, R> =>
+  Effect.gen(function*() {
+    const fibers: Array<Fiber.RuntimeFiber<A, E>> = []
+    const gap = Duration.millis(1000 / options.perSecond)
+    for (let i = 0; i < options.perSecond * options.seconds; i++) {
+      fibers.push(yield* Effect.fork(call))
+      yield* Effect.sleep(gap)
+    }
+    return yield* Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
+  })
+
+/**
+ * A call that is to be interrupted, and what must hold afterwards.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Scenario {
+  readonly call: Effect.Effect<unknown, unknown>
+  /** Dies, or fails, where it does not hold. */
+  readonly check: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, unknown>
+}
+
+/**
+ * Interrupts a call at each step of its life, one run for each, and checks what must hold after every one: that no permit, probe or
+ * token is lost, say.
+ *
+ * **Details**
+ *
+ * Each run makes its scenario anew. In run `n` the call is interrupted before the nth step that it, or a fiber it has begun, takes.
+ * The sweep is over with the first run that ends before its interruption. Answers how many runs were interrupted; throws what a
+ * check fails with, with the step in the message.
+ *
+ * @since 0.1.0
+ * @category sweeps
+ */
+export const sweep = (make: Effect.Effect<Scenario>): number => {
+  for (let at = 0;; at++) {
+    const machine = new Machine()
+    const { call, check } = Effect.runSync(machine.run(machine.fork(make)))
+    let root: Fiber.RuntimeFiber<unknown, unknown> | undefined
+    let step = 0
+    let interrupted = false
+    const fiber = machine.fork(call, (stepping) => {
+      root ??= stepping
+      if (step++ !== at || root.unsafePoll() !== null) return false
+      interrupted = true
+      root.unsafeInterruptAsFork(root.id())
+      return true
+    })
+    const checked = machine.run(machine.fork(check(machine.run(fiber))))
+    if (Exit.isFailure(checked)) throw new Error(`interrupted at step ${at}: ${Cause.pretty(checked.cause)}`)
+    if (!interrupted) return at
+  }
+}
