@@ -4,5 +4,6 @@
  * @since 0.1.0
  */
 export * as Deadline from "./Deadline.ts"
+export * as Idempotency from "./Idempotency.ts"
 export * as Overload from "./Overload.ts"
 export * as Problem from "./Problem.ts"
