@@ -72,6 +72,19 @@ describe("laws of Budget", () => {
     )
   })
 
+  it("ratio: a success pays for a resend while it is in the window, and never once it is not", () => {
+    const around = fc.oneof(fc.double({ min: 0, max: 0.9, noNaN: true }), fc.double({ min: 0.9, max: 1.1, noNaN: true }))
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), around, fc.constantFrom(1_000, 10_000), (start, age, window) => {
+        const budget = Budget.succeeded(Budget.ratio({ ratio: 1, floorPerSecond: 0, window }), undefined, start)
+        const paid = Budget.withdraw(budget, { floor: true }, start + age * window) !== undefined
+        if (age < 0.9) assert.isTrue(paid)
+        if (age >= 1) assert.isFalse(paid)
+      }),
+      runs
+    )
+  })
+
   it("ratio: over any span, resends <= ratio x successes of it and of the window before it + one reserve for each window begun", () => {
     fc.assert(
       fc.property(ratios, history(3_000), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), (options, steps, a, b) => {
