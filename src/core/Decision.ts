@@ -39,14 +39,13 @@ export type Because = "Backoff" | "RetryAfter" | "Schedule"
  * Why nothing more is sent.
  *
  * - `Terminal`: the same request cannot succeed
- * - `PushedBack`: it might, and the other side said that it shall not be sent again
+ * - `PushedBack`: it might, and the other side said that it shall not be sent again, or (to a hedge) asked for fewer requests
  * - `AttemptsExhausted`: the last attempt that is allowed has been made
  * - `ScheduleExhausted`: the schedule has ended
  * - `TimeExhausted`: the wait would outlive the time that the schedule allows (`RetrySchedule.during`)
  * - `NotIdempotent`, `NotReplayable`: it may not be sent twice
  * - `RetryAfterTooLong`: the server asks for more than we are willing to wait
  * - `DeadlineTooClose`: the wait would outlive the deadline
- * - `Pushback`: the server asks for fewer requests, and a hedge would be another
  * - `BudgetExhausted`: the budget that many calls share pays for no more resends
  *
  * @since 0.1.0
@@ -61,7 +60,6 @@ export type GiveUpReason =
   | "RetryAfterTooLong"
   | "DeadlineTooClose"
   | "BudgetExhausted"
-  | "Pushback"
   | Idempotency.Objection
 
 /**

@@ -6,7 +6,7 @@
  * | after | while others are on their way | when it was the last one |
  * | --- | --- | --- |
  * | a failure that can pass | another attempt at once, if one is left | the same |
- * | one that asks for fewer requests: `Throttled`, or any with a hint | no more attempts; wait for the others | the end |
+ * | one that asks for fewer requests: `Throttled`, any with a hint, `x-should-retry: false` | no more attempts; wait for the others | the end |
  * | a refusal of our own, or what a retry inside has given up | no more attempts; wait for the others | the end |
  * | one that no attempt can change | the end | the end |
  *
@@ -143,7 +143,7 @@ export const fail = (
     const { because } = refusal.value
     return because === "Terminal" ? [end(because), race] : stop(race, because)
   }
-  if (asksForFewer(failure)) return stop(race, "Pushback")
+  if (asksForFewer(failure)) return stop(race, "PushedBack")
   if (isOver(deadline, now)) return stop(race, "DeadlineTooClose")
   return Option.isSome(race.stopped) ? stop(race, race.stopped.value) : [start, race]
 }

@@ -47,6 +47,10 @@ export const RESILIENCE_SEED = "resilience.seed"
 
 /** A wait between two attempts. @since 0.1.0 @category events */
 export const EVENT_WAIT = "resilience.wait"
+/** Another attempt is made without waiting for those before it. @since 0.1.0 @category events */
+export const EVENT_HEDGE = "resilience.hedge"
+/** Of several attempts one has given the call its end. @since 0.1.0 @category events */
+export const EVENT_WON = "resilience.won"
 /** Nothing more is sent. @since 0.1.0 @category events */
 export const EVENT_GIVE_UP = "resilience.give_up"
 /** Something else was given in the place of a failure. @since 0.1.0 @category events */

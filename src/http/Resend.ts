@@ -7,6 +7,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import { hasProperty } from "effect/Predicate"
+import type * as Tracer from "effect/Tracer"
 import { CurrentAttempt } from "../strategy/CurrentAttempt.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -32,4 +33,17 @@ const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest
 export const count = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
   const { number, subject } = Context.get(fiber.currentContext, CurrentAttempt)
   return number > 1 && isRequest(subject) && isSame(request, subject) ? number - 1 : 0
+}
+
+/**
+ * Links the span of an attempt to that of the first attempt, where attempts of a call can be on their way at the same time.
+ *
+ * @since 0.1.0
+ * @category tracing
+ */
+export const link = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request, span: Tracer.Span): void => {
+  const { number, siblings, subject } = Context.get(fiber.currentContext, CurrentAttempt)
+  if (siblings === undefined || !isRequest(subject) || !isSame(request, subject)) return
+  if (number === 1) siblings.first ??= span
+  else if (siblings.first !== undefined) span.addLinks([{ _tag: "SpanLink", span: siblings.first, attributes: {} }])
 }

@@ -125,6 +125,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
       if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
       const resends = Resend.count(fiber, request)
       if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
+      Resend.link(fiber, request, span)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
       const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
       return [[
@@ -189,6 +190,16 @@ const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>):
           [Semconv.RESILIENCE_REASON]: event.because,
           [Semconv.ERROR_TYPE]: Failure.label(event.failure)
         })
+        return
+      case "HedgeStarted":
+        span.event(Semconv.EVENT_HEDGE, nanosNow(fiber), {
+          [Semconv.RESILIENCE_ATTEMPT]: event.attempt,
+          [Semconv.RESILIENCE_DELAY]: event.after / 1000,
+          [Semconv.RESILIENCE_REASON]: event.because
+        })
+        return
+      case "AttemptWon":
+        span.event(Semconv.EVENT_WON, nanosNow(fiber), { [Semconv.RESILIENCE_ATTEMPT]: event.attempt })
         return
       case "CallEnded":
         current = Option.none()

@@ -159,7 +159,7 @@ describe("a failure", () => {
     it.effect(`that asks for fewer requests begins no other (${what}); what is on its way may still win`, () =>
       Effect.gen(function*() {
         const alone = yield* story([bad(10, failure), good(0)], { delay: 100, maxAttempts: 3 })
-        assert.deepStrictEqual(alone.lines.slice(2), ["10 gave up Pushback"])
+        assert.deepStrictEqual(alone.lines.slice(2), ["10 gave up PushedBack"])
         const beside = yield* story([bad(110, failure), good(500), good(0)], { delay: 100, maxAttempts: 3 })
         deepStrictEqual(beside.exit, Exit.succeed("after 500"))
         assert.deepStrictEqual(beside.lines.slice(4), ["600 won 2", "600 succeeded"])
