@@ -5,7 +5,8 @@
  * at which it will be full again (the theoretical arrival time of ITU-T I.371): each token that is taken moves that instant one
  * interval away, and what it costs to wait is a subtraction.
  *
- * In any time of length t it lets through at most `burst + limit * t / window`.
+ * In any time of length t it lets through at most `burst + limit * (t + 1 ms) / window`. The ms is that of timers, which count in whole
+ * ones: without it a limit of 2,000 a second and a burst of 1 would come to 1,000 a second.
  *
  * Times are ms on a clock that never goes back (`Limiter` sees to that).
  *
@@ -80,6 +81,9 @@ export const delay = ({ capacity, interval }: Settings, bucket: Bucket, cost: nu
   return wait > tolerance ? wait : 0
 }
 
+/** A bucket that has been full for less than this has become so just now. */
+const timerMillis = 1
+
 /**
  * Takes tokens, which are there.
  *
@@ -87,7 +91,7 @@ export const delay = ({ capacity, interval }: Settings, bucket: Bucket, cost: nu
  * @category steps
  */
 export const take = ({ interval }: Settings, bucket: Bucket, cost: number, time: Millis): Bucket =>
-  Math.max(bucket, time) + cost * interval
+  (bucket > time - timerMillis ? bucket : time) + cost * interval
 
 /**
  * Gives back tokens that were taken at an earlier time and not used.
