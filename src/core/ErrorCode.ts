@@ -134,8 +134,8 @@ const fromCode = (error: object, code: string): Option.Option<Failure.Failure> =
   return Option.none()
 }
 
+/** The message is read last, and only where it is needed: the platform's errors put theirs together each time. */
 const fromName = (error: object): Option.Option<Failure.Failure> => {
-  const message = property(error, "message")
   switch (property(error, "name")) {
     case "HTTPParserError":
       return Option.some(Failure.malformed("response", "HTTPParserError"))
@@ -144,12 +144,17 @@ const fromName = (error: object): Option.Option<Failure.Failure> => {
     case "TypeError": {
       // A TypeError with a cause is only the wrapping of `fetch`: what happened stands one link further on.
       if ("cause" in error && error.cause !== undefined) return Option.none()
+      const message = property(error, "message")
       if (fetchLost.test(message)) return Option.some(Failure.connectionLost("unknown"))
       return fetchMalformed.test(message) ? Option.some(Failure.malformed("request", "TypeError")) : Option.none()
     }
-    default:
+    case "Error":
       // undici's `fetch` wraps this for a scheme that is not http(s).
-      return message === "unknown scheme" ? Option.some(Failure.malformed("url", "unknown scheme")) : Option.none()
+      return property(error, "message") === "unknown scheme"
+        ? Option.some(Failure.malformed("url", "unknown scheme"))
+        : Option.none()
+    default:
+      return Option.none()
   }
 }
 
