@@ -14,7 +14,6 @@ import * as Classifier from "../core/Classifier.ts"
 import { InvalidOption, nonEmpty } from "../core/InvalidOption.ts"
 import * as Outcome from "../core/Outcome.ts"
 import { RetriesExhausted } from "../strategy/RetriesExhausted.ts"
-import * as Guard from "./Guard.ts"
 import type * as Middleware from "./Middleware.ts"
 
 /**
@@ -24,7 +23,7 @@ import type * as Middleware from "./Middleware.ts"
  * @category models
  */
 export interface Options {
-  /** Absolute URLs of `http:` or `https:`, at least one. The URL of a request, which begins with a `/`, is put behind them. */
+  /** Absolute URLs of `http:` or `https:`, at least one. The URL of a request is put behind them. */
   readonly baseUrls: ReadonlyArray<string>
   /**
    * Where the first attempt of a call goes: to the first of the list, the others being for when that fails, or to each in turn. Default:
@@ -53,10 +52,13 @@ const parse = (baseUrl: string): string => {
     where: "Endpoints",
     option: "baseUrls",
     // A base URL may have a password in it.
-    value: Guard.origin(baseUrl),
+    value: baseUrl.replace(/\/\/[^/]*@/, "//"),
     requirement: "absolute URLs of http: or https: without query and fragment"
   })
 }
+
+/** Whatever a URL begins with, it stays behind the host: `@other.test` is a path here, and no host. */
+const join = (baseUrl: string, url: string): string => url === "" || /^[/?#]/.test(url) ? baseUrl + url : `${baseUrl}/${url}`
 
 /** The one to try next: never tried before tried, tried and not failed before failed, then the one that was longest ago. */
 const choose = ({ at, failed, from }: Tries, isRefused: (index: number) => boolean): number => {
@@ -135,8 +137,8 @@ export const middleware = (options: Options | ReadonlyArray<string>): Middleware
     }
     const attempt = (request: Request, tries: Tries, index: number, refused: ReadonlySet<number>): Effect.Effect<Response, E, R> => {
       tries.at[index] = ++tries.count
-      // An index of the list comes from `choose`.
-      return Effect.matchCauseEffect(handler(HttpClientRequest.prependUrl(request, baseUrls[index] ?? "")), {
+      const sent = HttpClientRequest.updateUrl(request, (url) => join(baseUrls[index] ?? "", url))
+      return Effect.matchCauseEffect(handler(sent), {
         onFailure: (cause) => {
           tries.failed[index] = true
           if (cause._tag !== "Fail" || !isRefusal(cause.error)) return Effect.failCause(cause)
