@@ -7,6 +7,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import { identity } from "effect/Function"
 import * as Runtime from "effect/Runtime"
@@ -66,11 +67,12 @@ interface Forking {
 
 /** Whether a child has what its parent has. A reference can have it otherwise, as that of a pending interruption does. */
 const areInheritedAsTheyAre = ({ locals }: FiberRefs.FiberRefs): boolean => {
-  for (const [ref, [[, value]]] of locals) {
+  let all = true
+  locals.forEach((stack, ref) => {
     const { fork, patch } = ref as unknown as Forking
-    if (fork !== identity && patch(fork)(value) !== value) return false
-  }
-  return true
+    if (all && fork !== identity) all = patch(fork)(stack[0][1]) === stack[0][1]
+  })
+  return all
 }
 
 /**
@@ -80,4 +82,16 @@ const areInheritedAsTheyAre = ({ locals }: FiberRefs.FiberRefs): boolean => {
  * @category building
  */
 export const adopt = <A, E, E2>(child: Child<A, E>, exit: Exit.Exit<A, E2>): Effect.Effect<A, E2> =>
-  Exit.isFailure(exit) || refsOf(child.fiber) === child.inherited ? exit : Effect.zipRight(child.fiber.inheritAll, exit)
+  Exit.isFailure(exit) || isAsItBegan(child) ? exit : Effect.zipRight(child.fiber.inheritAll, exit)
+
+/** Whether there is nothing to inherit. Whoever changes a reference for a while (a span does) writes the same value back. */
+const isAsItBegan = <A, E>({ fiber, inherited }: Child<A, E>): boolean => {
+  const refs = refsOf(fiber)
+  if (refs === inherited) return true
+  let same = true
+  refs.locals.forEach((stack, ref) => {
+    // The flags stand there only as somebody last wrote them down, which is no change of them.
+    if (same && ref !== FiberRef.currentRuntimeFlags) same = FiberRefs.getOrDefault(inherited, ref) === stack[0][1]
+  })
+  return same
+}
