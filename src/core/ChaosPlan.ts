@@ -158,7 +158,7 @@ export const seed = (where: string, input: Seed): Seed =>
  * const run = (seed: number) =>
  *   [1, 2, 3, 4, 5, 6].map((ordinal) => ChaosPlan.choose(plan, seed, { place: "wire", key: "GET /", attempt: 1, ordinal }).fault ?? "-")
  *
- * run(7) // => ["-", "-", "-", "reset", "-", "reset"]
+ * run(7) // => ["reset", "-", "-", "-", "-", "-"]
  * run(7).join() === run(7).join() // => true
  * ```
  *
