@@ -34,7 +34,12 @@ export interface Options {
   readonly window?: Duration.DurationInput | undefined
   /** Nothing is rejected while there are fewer calls than these in the window. 0 or more. Default: 10. */
   readonly minimumRequests?: number | undefined
-  /** When nothing has been sent for so long, the next call is. Default: 1 s. */
+  /**
+   * The largest probability, above 0 and up to 1. What is sent all the same is how it is noticed that the peer is back: the less that
+   * is, the longer it takes. Default: 0.9.
+   */
+  readonly rejectAtMost?: number | undefined
+  /** When nothing has been sent for so long, the next call is: so a client that calls less often is not held back. Default: 1 s. */
   readonly sendEvery?: Duration.DurationInput | undefined
 }
 
@@ -47,6 +52,7 @@ export interface Options {
 export interface Settings {
   readonly k: number
   readonly minimumRequests: number
+  readonly rejectAtMost: number
   readonly sendEvery: Millis
   readonly empty: Window.Window
   readonly window: Millis
@@ -65,6 +71,7 @@ export const settings = (options: Options = {}): Settings => {
   return {
     k: numberIn(where, "k", options.k ?? 2, { min: 1 }),
     minimumRequests: integerIn(where, "minimumRequests", options.minimumRequests ?? 10, { min: 0 }),
+    rejectAtMost: numberIn(where, "rejectAtMost", options.rejectAtMost ?? 0.9, { minExclusive: 0, max: 1 }),
     sendEvery: durationMillis(where, "sendEvery", options.sendEvery ?? "1 second", { minExclusive: 0, max: maxDelay }),
     empty: Window.make(where, { duration: window }),
     window
@@ -100,7 +107,7 @@ export const initial = ({ empty }: Settings): State => ({ made: empty, ended: em
  * @category models
  */
 export interface Odds {
-  /** With which the next call is rejected: from 0 to below 1. */
+  /** With which the next call is rejected: from 0 to `rejectAtMost`, and below 1. */
   readonly probability: number
   readonly requests: number
   readonly accepts: number
@@ -125,15 +132,16 @@ export interface Odds {
  * @since 0.1.0
  * @category getters
  */
-export const odds = ({ k, minimumRequests, sendEvery }: Settings, state: State, now: Millis): Odds => {
+export const odds = ({ k, minimumRequests, rejectAtMost, sendEvery }: Settings, state: State, now: Millis): Odds => {
   const made = Window.counts(state.made, now)
   const { calls, failures: unknown } = Window.counts(state.ended, now)
   const accepts = calls - unknown
   const requests = Math.max(made.calls - unknown, 0)
   // A clock that was set back has sent nothing yet.
   const isDue = !(now >= state.sentAt && now - state.sentAt < sendEvery)
-  const probability = isDue || requests < minimumRequests ? 0 : Math.max(0, (requests - k * accepts) / (requests + 1))
-  return { probability, requests, accepts }
+  if (isDue || requests < minimumRequests) return { probability: 0, requests, accepts }
+  const formula = (requests - k * accepts) / (requests + 1)
+  return { probability: Math.min(Math.max(0, formula), rejectAtMost), requests, accepts }
 }
 
 /**
