@@ -22,6 +22,7 @@ import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
+import * as Recorder from "../../src/testing/Recorder.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { closedPort, serve, type Server } from "../support/server.ts"
@@ -228,6 +229,24 @@ describe("chaos over HTTP", () => {
       const tags = yield* Chaos.turnOn(Effect.replicateEffect(Effect.flip(client.get(url)), 4), 1)
       assert.deepStrictEqual(tags.map(({ _tag }) => _tag), ["RequestError", "RequestError", "RequestError", "CircuitOpen"])
     }).pipe(play([], {})))
+
+  it.effect("is written on the span of the call, with the seed", () =>
+    Effect.gen(function*() {
+      const recorder = yield* Recorder.make
+      const client = (yield* wrapped({ name: "wire", faults: [{ status: 503, rate: 1 }] })).pipe(
+        Resilience.withAttemptSpan,
+        Resilience.withRetry({ maxAttempts: 2, schedule: spaced(0) }),
+        Resilience.withCallSpan("users")
+      )
+      yield* client.get(url).pipe(Chaos.turnOn("friday"), Effect.provide(recorder.layer))
+      const span = (yield* recorder.spans).find(({ name }) => name === "users")
+      const injected = (attempt: number) => ({
+        name: "resilience.chaos",
+        at: 0,
+        attributes: { "resilience.name": "wire", "resilience.attempt": attempt, "resilience.fault": "Response", "resilience.seed": "friday" }
+      })
+      assert.deepStrictEqual(span?.events.filter(({ name }) => name === "resilience.chaos"), [injected(1), injected(2)])
+    }).pipe(play([{ status: 200 }])))
 
   it.effect("methods and URLs draw for themselves, and so does each name", () =>
     Effect.gen(function*() {

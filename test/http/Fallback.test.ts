@@ -23,6 +23,7 @@ import * as Resilience from "../../src/policy/Resilience.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
+import * as Recorder from "../../src/testing/Recorder.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { closedPort, serve } from "../support/server.ts"
@@ -410,6 +411,33 @@ describe("the last good response", () => {
   it("refuses what is no size", () => {
     for (const atMost of [-1, 1.5, NaN]) assert.throws(() => LastResponse.make({ atMost }), /LastResponse: atMost/)
   })
+
+  it.effect("is written on the span of the call: why, what, and how old", () =>
+    Effect.gen(function*() {
+      const recorder = yield* Recorder.make
+      const lastGood = yield* LastResponse.make()
+      const client = (yield* HttpClient.HttpClient).pipe(
+        Resilience.withAttemptSpan,
+        Resilience.withRetry({ maxAttempts: 1 }),
+        Resilience.withFallback({ lastGood, name: "prices" }),
+        Resilience.withCallSpan("users")
+      )
+      const read = Effect.flatMap(client.get(url), textOf)
+      yield* Effect.gen(function*() {
+        yield* read
+        yield* TestClock.adjust("1500 millis")
+        yield* read
+      }).pipe(Effect.provide(recorder.layer))
+      const [without, used] = (yield* recorder.spans).filter(({ name }) => name === "users")
+      assert.isUndefined(without?.attributes["resilience.fallback"])
+      assert.strictEqual(used?.attributes["resilience.fallback"], "LastGood")
+      assert.deepStrictEqual(used?.events.filter(({ name }) => name === "resilience.fallback"), [{
+        name: "resilience.fallback",
+        at: 1_500,
+        attributes: { "resilience.name": "prices", "resilience.fallback": "LastGood", "error.type": "503", "resilience.age": 1.5 }
+      }])
+      assert.deepStrictEqual(used?.late, [])
+    }).pipe(play([{ status: 200, body: "good" }, down])))
 
   it.effect("is a success to what stands outside, and the call ends with it", () =>
     Effect.gen(function*() {
