@@ -38,7 +38,7 @@ const grpcDigits = 8
 
 const grpcTimeout = new RegExp(`^[0-9]{1,${grpcDigits}}[HMSmun]$`)
 
-const unit: Readonly<Record<string, Millis>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
+const units = new Map([["H", 3_600_000], ["M", 60_000], ["S", 1000], ["m", 1], ["u", 1e-3], ["n", 1e-6]])
 
 /** What is no number is no time: of two mistakes, asking for too little is the one that is noticed. */
 const whole = (remaining: Millis): number =>
@@ -100,10 +100,9 @@ export const parse = (value: string, encoding: Encoding): Option.Option<Millis> 
 }
 
 const parseGrpc = (value: string): Option.Option<Millis> => {
-  if (!grpcTimeout.test(value)) return Option.none()
-  // The grammar has let exactly these units through.
-  const millis = Number(value.slice(0, -1)) * unit[value.slice(-1)]!
-  return Option.some(Math.min(Math.floor(millis), maxDelay))
+  const unit = units.get(value.slice(-1))
+  if (unit === undefined || !grpcTimeout.test(value)) return Option.none()
+  return Option.some(Math.min(Math.floor(Number(value.slice(0, -1)) * unit), maxDelay))
 }
 
 /**

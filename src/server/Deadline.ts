@@ -105,13 +105,19 @@ const within = <E, R>(app: HttpApp.Default<E, R>, limit: Millis): HttpApp.Defaul
     const limited = Timeout.within(
       Surroundings.provide(app, Deadline.Deadline, Option.some(deadline)),
       Math.max(deadline - now, 0),
-      () => new IsOver()
+      (): IsOver => isOver
     )
     return Effect.catchAll(limited, (error) =>
-      error instanceof IsOver || clock.unsafeCurrentTimeMillis() >= deadline ? Effect.succeed(late) : Effect.fail(error))
+      isTheEnd(error) || clock.unsafeCurrentTimeMillis() >= deadline ? Effect.succeed(late) : Effect.fail(error))
   })
 
-class IsOver {}
+interface IsOver {
+  readonly _tag: "IsOver"
+}
+
+const isOver: IsOver = { _tag: "IsOver" }
+
+const isTheEnd = (error: unknown): error is IsOver => error === isOver
 
 /** The answer to a request whose time is over. */
 const late = Problem.respond({
