@@ -72,7 +72,10 @@ export interface Hold {
 /** Where in its life a hold is. */
 interface Progress {
   settled: boolean
-  stopped: Stopped | undefined
+  /** Why the handler was interrupted from here. */
+  interrupted: Stopped | "Request" | undefined
+  /** The client has gone: there is nobody to write a response to. */
+  left: boolean
 }
 
 /** What the platform writes on a request when its response has gone out. */
@@ -93,56 +96,84 @@ export const run = <E, R>(
   Effect.gen(function*() {
     const outer = yield* HttpServerRequest.HttpServerRequest
     const settled = yield* Deferred.make<void>()
+    const progress: Progress = { settled: false, interrupted: undefined, left: false }
     // No child of this fiber in Effect's sense: those are interrupted with it, at once.
     const child = yield* Effect.forkDaemon(
       Effect.ensuring(
-        handle(hold, restore(Effect.provideService(app, HttpServerRequest.HttpServerRequest, request))),
+        handle(hold, progress, restore(Effect.provideService(app, HttpServerRequest.HttpServerRequest, request))),
         Deferred.succeed(settled, undefined)
       )
     )
-    const ended = yield* Effect.exit(restore(Fiber.await(child)))
-    if (Exit.isFailure(ended)) {
-      // It is this fiber that was interrupted. Once the key is settled there is at most a response left to write, to nobody.
-      if (hold.whenClientLeaves === "finish" && isClient(ended.cause)) yield* Deferred.await(settled)
-      yield* Fiber.interrupt(child)
-      return yield* Effect.failCause(ended.cause)
+    // The platform lets nothing be interrupted but the handlers of routes. This fiber waits for one, wherever it stands.
+    const waited = yield* Effect.exit(Effect.interruptible(Fiber.await(child)))
+    if (Exit.isSuccess(waited)) return yield* adopt(child, waited.value, request, outer)
+    if (hold.whenClientLeaves === "finish" && isClient(waited.cause)) {
+      progress.left = true
+      yield* Deferred.await(settled)
+      // What may be left is a response that is being written, which does not end where the connection has.
+      yield* Fiber.interruptFork(child)
+      return yield* Effect.failCause(waited.cause)
     }
-    yield* child.inheritAll
-    // Below a whole server the response has gone out, and that must be known of the request that the server knows.
-    if (Object.hasOwn(request, handled)) Object.assign(outer, { [handled]: true })
-    return yield* ended.value
+    progress.interrupted ??= "Request"
+    const ended = yield* Fiber.interrupt(child)
+    return yield* Exit.isSuccess(ended) ? adopt(child, ended, request, outer) : Effect.failCause(waited.cause)
   })
 
 const isClient = (cause: Cause.Cause<unknown>): boolean =>
   HashSet.has(Cause.interruptors(cause), HttpServerError.clientAbortFiberId)
 
-const handle = <E, R>(hold: Hold, app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
+/** What the child ended with, and what it has changed, as if it had run in this fiber. */
+const adopt = <E>(
+  child: Fiber.RuntimeFiber<Response, E>,
+  exit: Exit.Exit<Response, E>,
+  request: HttpServerRequest.HttpServerRequest,
+  outer: HttpServerRequest.HttpServerRequest
+): Effect.Effect<Response, E> =>
+  Effect.zipRight(
+    child.inheritAll,
+    Effect.suspend(() => {
+      // Below a whole server the response has gone out, and that must be known of the request that the server knows.
+      if (Object.hasOwn(request, handled)) Object.assign(outer, { [handled]: true })
+      return exit
+    })
+  )
+
+/** What the platform makes of a route that was interrupted. */
+const isInterruption = ({ body, status }: Response): boolean => body._tag === "Empty" && (status === 499 || status === 503)
+
+const handle = <E, R>(hold: Hold, progress: Progress, app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
   Effect.withFiberRuntime((self) => {
-    const progress: Progress = { settled: false, stopped: undefined }
     const stop = (why: Stopped): void => {
       if (progress.settled) return
-      progress.stopped = why
+      progress.interrupted ??= why
       self.unsafeInterruptAsFork(self.id())
     }
     return Effect.flatMap(Effect.fork(Effect.interruptible(renewals(hold, stop))), (renewer) => {
+      const settled = <A>(by: Effect.Effect<A>): Effect.Effect<A> => {
+        progress.settled = true
+        return Effect.zipRight(Fiber.interrupt(renewer), by)
+      }
       const settle = (response: Response): Effect.Effect<Response> =>
         Effect.uninterruptible(Effect.suspend(() => {
           if (progress.settled) return Effect.succeed(response)
-          progress.settled = true
-          return Effect.zipRight(Fiber.interrupt(renewer), finish(hold, response))
+          const { interrupted } = progress
+          if (interrupted !== undefined && isInterruption(response)) {
+            return settled(Effect.as(release(hold), interrupted === "Request" ? response : hold.onStopped(interrupted)))
+          }
+          return Effect.flatMap(settled(finish(hold, response)), (response) =>
+            progress.left ? Effect.failCause(Cause.interrupt(HttpServerError.clientAbortFiberId)) : Effect.succeed(response))
         }))
-      const free = Effect.suspend(() => {
-        progress.settled = true
-        return Effect.zipRight(Fiber.interrupt(renewer), release(hold))
-      })
       const ended = (exit: Exit.Exit<Response, E>): Effect.Effect<Response, E> => {
         if (progress.settled) return exit
-        if (progress.stopped !== undefined) return Effect.as(free, hold.onStopped(progress.stopped))
         if (Exit.isSuccess(exit)) return settle(exit.value)
-        if (Cause.isInterruptedOnly(exit.cause)) return Effect.zipRight(free, exit)
+        if (Cause.isInterruptedOnly(exit.cause)) {
+          const { interrupted } = progress
+          const answer = interrupted === undefined || interrupted === "Request" ? exit : Exit.succeed(hold.onStopped(interrupted))
+          return Effect.zipRight(settled(release(hold)), answer)
+        }
         // A failure that the platform answers with a response that is kept: this is what the client gets, now and later.
         return Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) =>
-          hold.keep(response.status) ? settle(response) : Effect.zipRight(free, exit))
+          hold.keep(response.status) ? settle(response) : Effect.zipRight(settled(release(hold)), exit))
       }
       return Effect.zipRight(
         HttpApp.appendPreResponseHandler((_, response) => settle(response)),

@@ -103,10 +103,10 @@ export interface Options<out E = never, out R = never> {
 }
 
 /** Statuses that say nothing of the request itself: the same one may well be answered otherwise a moment later. */
-const passing: ReadonlySet<number> = new Set([401, 408, 425, 429])
+const passing: ReadonlySet<number> = new Set([401, 408, 425, 429, 499])
 
 /**
- * Tells whether a status is the result of a request: 2xx, 3xx and 4xx, without 401, 408, 425 and 429. A 5xx is none, so that the
+ * Tells whether a status is the result of a request: 2xx, 3xx and 4xx, without 401, 408, 425, 429 and 499. A 5xx is none, so that the
  * request can be tried again.
  *
  * @since 0.1.0

@@ -212,7 +212,7 @@ describe("Idempotency.middleware", () => {
 
   it.effect("keeps 2xx, 3xx and 4xx, and frees the key after 5xx and what passes by itself", () =>
     Effect.gen(function*() {
-      for (const [status, begun] of [[200, 1], [204, 1], [303, 1], [400, 1], [404, 1], [409, 1], [422, 1], [401, 2], [408, 2], [425, 2], [429, 2], [500, 2], [503, 2], [599, 2]] as const) {
+      for (const [status, begun] of [[200, 1], [204, 1], [303, 1], [400, 1], [404, 1], [409, 1], [422, 1], [401, 2], [408, 2], [425, 2], [429, 2], [499, 2], [500, 2], [503, 2], [599, 2]] as const) {
         const handler = counter(() => HttpServerResponse.empty({ status }))
         const app = Idempotency.middleware(shared)(handler.app)
         for (let i = 0; i < 2; i++) assert.strictEqual((yield* send(app, { key: `k${status}` })).status, status)

@@ -19,12 +19,13 @@ export interface Service {
   readonly pending: () => number
 }
 
-export const service = <E, R>(
-  app: HttpApp.Default<E, R>
+export const service = <E, R, R2 = R>(
+  app: HttpApp.Default<E, R>,
+  middleware?: (app: HttpApp.Default<E, R>) => HttpApp.Default<E, R2>
 ): Effect.Effect<
   Service,
   HttpServerError.ServeError,
-  Exclude<R, HttpServerRequest.HttpServerRequest> | Scope.Scope
+  Exclude<R | R2, HttpServerRequest.HttpServerRequest> | Scope.Scope
 > =>
   Effect.gen(function*() {
     const received: Array<http.IncomingHttpHeaders> = []
@@ -51,7 +52,7 @@ export const service = <E, R>(
         for (const socket of sockets) socket.destroy()
       })
     )
-    yield* server.serve(app)
+    yield* middleware === undefined ? server.serve(app) : server.serve(app, middleware)
     if (server.address._tag !== "TcpAddress") return yield* Effect.dieMessage("a server without a port")
     return { url: `http://127.0.0.1:${server.address.port}/`, received, pending: () => pending }
   })
