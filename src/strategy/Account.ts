@@ -17,6 +17,7 @@ import type * as Failure from "../core/Failure.ts"
 import type { Millis } from "../core/Millis.ts"
 import type * as Outcome from "../core/Outcome.ts"
 import * as Observer from "./Observer.ts"
+import type { Restore } from "./Surroundings.ts"
 
 /**
  * Goes on at once where there is nothing to tell: the success path of a call that nobody observes is flat.
@@ -82,12 +83,12 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
 }
 
 /**
- * Runs a call, and tells its beginning and its end.
+ * Runs a call in a region that is interrupted inside of `restore` only, and tells its beginning and its end, where somebody observes it.
  *
  * **Details**
  *
- * What is begun is ended: from the first event on, the region cannot be interrupted, and nothing is done outside an effect. Who is
- * interrupted while the end is told leaves the region as one who was interrupted, and does not get what came out: that is dropped.
+ * Who is interrupted after the call has given something leaves the region as one who was interrupted, and does not get it: that is
+ * dropped.
  *
  * @since 0.1.0
  * @category telling
@@ -95,14 +96,16 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
 export const keep = <A, E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   runtimeFlags: RuntimeFlags.RuntimeFlags,
-  account: Account,
+  account: Account | undefined,
   drop: ((lost: Exit.Exit<A, E>) => Effect.Effect<void>) | undefined,
-  call: (account: Account) => Effect.Effect<A, E, R>
+  call: (restore: Restore) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
-    const told = tell(account.started, () => Effect.onExit(restore(Effect.suspend(() => call(account))), account.ended))
-    if (drop === undefined || !RuntimeFlags.interruptible(runtimeFlags)) return told
-    return Effect.flatMap(told, (value) => {
+    const kept = account === undefined
+      ? call(restore)
+      : tell(account.started, () => Effect.onExit(Effect.suspend(() => call(restore)), account.ended))
+    if (drop === undefined || !RuntimeFlags.interruptible(runtimeFlags)) return kept
+    return Effect.flatMap(kept, (value) => {
       const exit = Exit.succeed(value)
       return Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause)) ? exit : Effect.zipRight(drop(exit), exit)
     })

@@ -11,9 +11,8 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Budget from "../core/Budget.ts"
 import * as Classifier from "../core/Classifier.ts"
 import * as Decision from "../core/Decision.ts"
@@ -59,18 +58,16 @@ export interface Plan<in A, in E> {
  */
 export const run = <S, A, E, R>(plan: Plan<A, E>, work: Work<S, A, E, R>, subject: S, key: string): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime<A, E, R>((fiber, { runtimeFlags }) => {
-    const raced = (account: Account.Account | undefined) =>
-      // Handlers of an interruptible region are skipped when it is interrupted: this one is interrupted inside of `restore` only.
-      Effect.uninterruptibleMask((restore) => {
-        const call = new Call(plan, work, subject, key, fiber, runtimeFlags, account)
-        return Effect.matchCauseEffect(restore(Effect.suspend(() => call.begin())), {
-          onFailure: (cause) => Effect.zipRight(call.abandon(), Effect.failCause(cause)),
-          onSuccess: (ended) => call.handOver(ended)
-        })
-      })
     const listener = Observer.of(fiber)
-    if (listener === Observer.none) return raced(undefined)
-    return Account.keep(fiber, runtimeFlags, Account.open(listener, clockOf(fiber), plan.name), work.drop, raced)
+    const account = listener === Observer.none ? undefined : Account.open(listener, clockOf(fiber), plan.name)
+    return Account.keep(fiber, runtimeFlags, account, work.drop, (restore) => {
+      const call = new Call(plan, work, subject, key, fiber, runtimeFlags, account)
+      // Handlers of an interruptible region are skipped when it is interrupted: this one is interrupted inside of `restore` only.
+      return Effect.matchCauseEffect(restore(Effect.suspend(() => call.begin())), {
+        onFailure: (cause) => Effect.zipRight(call.abandon(), Effect.failCause(cause)),
+        onSuccess: ({ child, exit }) => Child.adopt(child, exit)
+      })
+    })
   })
 
 /** An attempt that has begun. */
@@ -278,14 +275,6 @@ class Call<S, A, E, R> {
     for (const { exit } of this.inbox.splice(0)) this.release(exit)
     if (this.race.started === 1) return Effect.succeed(ended)
     return Account.tell(this.account?.attemptWon(ended.number, abandoned.map(({ number }) => number)), () => Effect.succeed(ended))
-  }
-
-  /** Gives what won. Whoever was interrupted in the meantime leaves the region as one who was, and does not get it. */
-  handOver({ child, exit }: Ended<A, E>): Effect.Effect<A, E> {
-    const { drop } = this.work
-    const isLost = drop !== undefined && RuntimeFlags.interruptible(this.flags) &&
-      !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
-    return isLost ? Effect.zipRight(drop(exit), exit) : Child.adopt(child, exit)
   }
 
   /** Lets go of what an attempt holds that nobody will have, beside the call. */

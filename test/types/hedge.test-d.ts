@@ -1,5 +1,5 @@
 import type { HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
-import { type CircuitBreaker, Classifier, Endpoints, Hedge, Middleware, MovingQuantile, Outcome, Resilience } from "effect-resilience"
+import { type CircuitBreaker, Classifier, Endpoints, Hedge, Middleware, type MovingQuantile, Outcome, Resilience } from "effect-resilience"
 import { Effect, Option } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 
