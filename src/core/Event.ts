@@ -307,8 +307,6 @@ export interface LimitChanged extends OfGuard {
   readonly _tag: "LimitChanged"
   readonly from: number
   readonly to: number
-  /** In a few words. */
-  readonly because: string
 }
 
 /** A call stands in line for a permit of an adaptive limit. @since 0.1.0 @category models */

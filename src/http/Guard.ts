@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Advice from "../core/Advice.ts"
 import * as Classifier from "../core/Classifier.ts"
+import * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
 import * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import * as Bulkhead from "../strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
@@ -248,3 +249,27 @@ export interface AdaptiveThrottleOptions {
 export const adaptiveThrottle = (
   { classifier = Classifier.http, key, throttle }: AdaptiveThrottleOptions
 ): Guard<AdaptiveThrottle.LoadShed> => make(AdaptiveThrottle.guard(throttle, classifier), key)
+
+/**
+ * What has a limit that is learned.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AdaptiveLimitOptions {
+  readonly limit: AdaptiveLimit.AdaptiveLimit
+  /** What has a limit of its own. Default: `origin`, of the URL. */
+  readonly key?: KeyOf | undefined
+  /** What a response or an error means. Default: `Classifier.http`. */
+  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
+}
+
+/**
+ * Sends a request when the limit of its key lets it, and learns from how long its headers took.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const adaptiveLimit = (
+  { classifier = Classifier.http, key, limit }: AdaptiveLimitOptions
+): Guard<AdaptiveLimit.LimitReached> => make(AdaptiveLimit.guard(limit, classifier), key)

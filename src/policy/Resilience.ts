@@ -46,8 +46,10 @@ import * as Guard from "../http/Guard.ts"
 import * as Hedge from "../http/Hedge.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
+import * as Redirect from "../http/Redirect.ts"
 import * as Retry from "../http/Retry.ts"
 import * as Timeout from "../http/Timeout.ts"
+import type * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
 import type * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
@@ -119,6 +121,15 @@ export const withBulkhead = (options: Guard.BulkheadOptions): Combinator<Bulkhea
   Guard.client(Guard.bulkhead(options))
 
 /**
+ * Sends no more requests of an origin at once than it can serve without making them wait, which is learned from how long they take.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAdaptiveLimit = (options: Guard.AdaptiveLimitOptions): Combinator<AdaptiveLimit.LimitReached> =>
+  Guard.client(Guard.adaptiveLimit(options))
+
+/**
  * Sends no more requests to an origin than its rate limit allows, and learns from what the server says of its quotas.
  *
  * @since 0.1.0
@@ -144,6 +155,15 @@ export const withAdaptiveThrottle = (options: Guard.AdaptiveThrottleOptions): Co
  */
 export const withBufferedBody = (options?: Buffered.Options): Combinator<HttpClientError.ResponseError> =>
   Middleware.applyTo(Buffered.middleware(options))
+
+/**
+ * Follows redirects, each as an attempt of its own, and leaves credentials and keys behind on a change of origin.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRedirects = (options?: Redirect.Options): Combinator<Redirect.RedirectRefused> =>
+  Middleware.applyTo(Redirect.middleware(options))
 
 /**
  * Sends a request again while it fails in a way that can pass; at the end returns what the last attempt gave.

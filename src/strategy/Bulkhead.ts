@@ -113,10 +113,7 @@ export const make = (options: Options): Effect.Effect<Bulkhead> => {
  * @category getters
  */
 export const load = (self: Bulkhead, key: string = Guarded.defaultKey): Effect.Effect<Permits.Load> =>
-  Effect.sync(() => {
-    const { inUse = 0, limit = self.permits, waiting = 0 } = self.gates.peek(key) ?? {}
-    return { limit, inUse, waiting }
-  })
+  Effect.sync(() => Gate.load(self.gates, key, self.permits))
 
 /**
  * What a call is protected with.
@@ -174,7 +171,7 @@ export const hold = (
  * @since 0.1.0
  * @category models
  */
-export type Ticket = Extract<Gate.Entry<void>, { readonly _tag: "Admitted" }>
+export type Ticket = Gate.Admitted<void>
 
 /**
  * A bulkhead as a guard: a permit is given back when the call has ended.

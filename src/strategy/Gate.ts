@@ -32,22 +32,31 @@ export interface Gate<in out Kept> extends Permits.Load {
   kept: Kept
 }
 
+/** A call has a permit. @since 0.1.0 @category models */
+export interface Admitted<in out Kept> {
+  readonly _tag: "Admitted"
+  readonly gate: Gate<Kept>
+  /** Whether it stood in line. */
+  readonly queued: boolean
+  /** How long it waited in ms; 0 for one that had not to. */
+  readonly waited: Millis
+}
+
+/** A call has none. @since 0.1.0 @category models */
+export interface Rejected<in out Kept> {
+  readonly _tag: "Rejected"
+  readonly gate: Gate<Kept>
+  readonly because: Permits.Reason
+  readonly waited: Millis
+}
+
 /**
  * What came of asking for a permit.
  *
  * @since 0.1.0
  * @category models
  */
-export type Entry<Kept> =
-  | {
-    readonly _tag: "Admitted"
-    readonly gate: Gate<Kept>
-    /** Whether it stood in line. */
-    readonly queued: boolean
-    /** How long it waited in ms; 0 for one that had not to. */
-    readonly waited: Millis
-  }
-  | { readonly _tag: "Rejected"; readonly because: Permits.Reason; readonly waited: Millis }
+export type Entry<Kept> = Admitted<Kept> | Rejected<Kept>
 
 /**
  * Gates by their keys.
@@ -88,6 +97,19 @@ export const unsafeMake = <Kept>(
   keep: (now: Millis) => Kept,
   limits: Keyed.Limits
 ): Gates<Kept> => new Line(settings, limit, keep, limits)
+
+/**
+ * How much of a key is going on; `limit` is that of a key that nobody has used.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const load = <Kept>(self: Gates<Kept>, key: string, limit: number): Permits.Load => {
+  const gate = self.peek(key)
+  return gate === undefined
+    ? { limit, inUse: 0, waiting: 0 }
+    : { limit: gate.limit, inUse: gate.inUse, waiting: gate.waiting }
+}
 
 /** Somebody in line. */
 interface Waiter<Kept> {
@@ -147,7 +169,7 @@ class Line<Kept> implements Gates<Kept> {
         gate.inUse++
         return Effect.succeed({ _tag: "Admitted", gate, queued: false, waited: 0 })
       case "Rejected":
-        return Effect.succeed({ _tag: "Rejected", because: answer.because, waited: 0 })
+        return Effect.succeed({ _tag: "Rejected", gate, because: answer.because, waited: 0 })
       case "Queued":
         return this.wait(caller, gate, now, answer.atMost, answer.because, onQueued)
     }
@@ -197,7 +219,7 @@ class Line<Kept> implements Gates<Kept> {
           cancel()
           const waited = Math.max(0, Guarded.monotonic(clock) - since)
           return Effect.succeed<Entry<Kept>>(
-            waiter.state === "Admitted" ? { _tag: "Admitted", gate, queued: true, waited } : { _tag: "Rejected", because, waited }
+            waiter.state === "Admitted" ? { _tag: "Admitted", gate, queued: true, waited } : { _tag: "Rejected", gate, because, waited }
           )
         }
       })
