@@ -252,12 +252,21 @@ const throttle = "\n"
  * @category steps
  */
 export const settle = (settings: Settings, state: State, { cost }: Ticket, advice: Advice.Advice, now: Millis): State => {
+  const { at, bucket, log } = state
   const inFlight = Math.max(state.inFlight - cost, 0)
-  if (state.quotas.length === 0 && advice === Advice.silent) return { ...state, inFlight }
+  if (isPlain(state, advice)) return { at, time: state.time, bucket, log, quotas: ServerQuota.none, inFlight }
   const time = timeAt(state, now)
   const quotas = ServerQuota.learn(state.quotas, said(settings, advice, time), cost, time)
-  return { ...state, at: now, time, inFlight, quotas }
+  return { at: now, time, bucket, log, quotas, inFlight }
 }
+
+/**
+ * Says whether there is nothing to learn and nothing to remember: then `settle` does not look at the clock.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const isPlain = ({ quotas }: State, advice: Advice.Advice): boolean => quotas.length === 0 && advice === Advice.silent
 
 const said = (settings: Settings, { quotas, throttled }: Advice.Advice, time: Millis): ServerQuota.Quotas => {
   const until = (delay: Millis) => time + Math.min(delay, settings.pauseAtMost)

@@ -135,6 +135,8 @@ export const parseLimits = (value: string): Option.Option<ReadonlyArray<ServiceL
  * @category parsing
  */
 export const fromHeaders = (headers: HeaderField.Headers, now: Millis): ReadonlyArray<Quota> => {
+  // Most responses have none of them, and this is asked of every response.
+  if (!telling.some((name) => Object.hasOwn(headers, name))) return none
   const limits = Option.flatMap(HeaderField.get(headers, "ratelimit"), parseLimits)
   if (Option.isSome(limits)) return quotas(limits.value, policiesOf(headers))
   for (const prefix of prefixes) {
@@ -157,6 +159,9 @@ const prefixes = ["ratelimit", "x-ratelimit", "x-rate-limit"].map((name) => ({
   remaining: `${name}-remaining`,
   reset: `${name}-reset`
 }))
+
+/** There is no quota in headers without one of these. */
+const telling = ["ratelimit", ...prefixes.map(({ remaining }) => remaining)]
 
 const policiesOf = (headers: HeaderField.Headers): ReadonlyArray<Policy> =>
   Option.getOrElse(Option.flatMap(HeaderField.get(headers, "ratelimit-policy"), parsePolicies), () => [])

@@ -107,13 +107,12 @@ export const take = (settings: Settings, log: Log, cost: number, time: Millis): 
   }
 }
 
+const isOver = ({ to }: Entry, window: Millis, time: Millis): boolean => to + window - time <= tolerance
+
 const current = ({ window }: Settings, log: Log, time: Millis): Log => {
-  const isOver = ({ to }: Entry) => to + window - time <= tolerance
-  const [oldest = log.newest] = log.older
-  if (log.cost === 0 || !isOver(oldest)) return log
-  if (isOver(log.newest)) return empty
-  const older = log.older.filter((entry) => !isOver(entry))
-  return { older, newest: log.newest, cost: older.reduce((sum, { cost }) => sum + cost, log.newest.cost) }
+  if (log.cost === 0 || !isOver(log.older[0] ?? log.newest, window, time)) return log
+  if (isOver(log.newest, window, time)) return empty
+  return summed(log.older.filter((entry) => !isOver(entry, window, time)), log.newest)
 }
 
 /**

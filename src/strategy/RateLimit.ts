@@ -290,13 +290,12 @@ const settle = <A, E, E3 extends E>(
   { begun, line, ticket }: Pass,
   exit: Exit.Exit<A, E3>
 ): Effect.Effect<A, E3> => {
-  const now = Guarded.monotonic(clock)
   if (!begun) {
-    line.giveBack(ticket, now)
+    line.giveBack(ticket, Guarded.monotonic(clock))
     return exit
   }
   const { advice, died } = heard(read, exit, clock)
-  const pause = line.settle(ticket, advice, now)
+  const pause = line.settle(ticket, advice, clock)
   const ended = died ?? exit
   if (pause === 0) return ended
   return Guarded.after(Guarded.tell(call, fiber, (base) => ({ _tag: "RateLimitPaused", ...base, key, pause })), ended)

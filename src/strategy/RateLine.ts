@@ -124,8 +124,9 @@ export class RateLine {
   }
 
   /** Learns what came of a call. The answer is for how long everything is kept back from now on, where that is news. */
-  readonly settle = (ticket: Limiter.Ticket, advice: Advice.Advice, now: Millis): Millis => {
+  readonly settle = (ticket: Limiter.Ticket, advice: Advice.Advice, clock: Clock.Clock): Millis => {
     const before = this.state
+    const now = Limiter.isPlain(before, advice) ? before.at : Guarded.monotonic(clock)
     this.state = Limiter.settle(this.settings, before, ticket, advice, now)
     if (before.quotas === this.state.quotas) return 0
     this.reckonedAt = -Infinity
