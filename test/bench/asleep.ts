@@ -44,7 +44,7 @@ const runFork = Runtime.runFork(Runtime.setFiberRef(Runtime.defaultRuntime, Fibe
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-const settledHeap = async (): Promise<number> => {
+export const settledHeap = async (): Promise<number> => {
   for (let i = 0; i < 3; i++) {
     await pause(5)
     globalThis.gc!()

@@ -3,6 +3,7 @@
  */
 import type * as Asleep from "./asleep.ts"
 import type * as Calls from "./calls.ts"
+import type * as Crowd from "./crowd.ts"
 import type * as Loopback from "./loopback.ts"
 import type * as Profile from "./profile.ts"
 
@@ -10,6 +11,7 @@ import type * as Profile from "./profile.ts"
 export interface Parts {
   readonly calls: typeof Calls.main
   readonly asleep: typeof Asleep.main
+  readonly crowd: typeof Crowd.main
   readonly loopback: typeof Loopback.main
   readonly serve: typeof Loopback.serve
   readonly profile: typeof Profile.main
@@ -18,6 +20,7 @@ export interface Parts {
 const parts: { readonly [K in keyof Parts]: () => Promise<Parts[K]> } = {
   calls: async () => (await import("./calls.ts")).main,
   asleep: async () => (await import("./asleep.ts")).main,
+  crowd: async () => (await import("./crowd.ts")).main,
   loopback: async () => (await import("./loopback.ts")).main,
   serve: async () => (await import("./loopback.ts")).serve,
   profile: async () => (await import("./profile.ts")).main

@@ -27,8 +27,8 @@ const { values: options } = parseArgs({
 
 /** Rounds of each part in each process, and calls where that is what there are more or fewer of. */
 const rounds = options.quick
-  ? { time: 3, bytes: 1, asleep: 5_000, loopback: 2, import: 2, callsInTurn: 500 }
-  : { time: 5, bytes: 2, asleep: 10_000, loopback: 7, import: 7, callsInTurn: 1_000 }
+  ? { time: 3, bytes: 1, asleep: 5_000, crowd: 20_000, loopback: 2, import: 2, callsInTurn: 500 }
+  : { time: 5, bytes: 2, asleep: 10_000, crowd: 100_000, loopback: 7, import: 7, callsInTurn: 1_000 }
 
 /** How many processes measure the same. */
 const processes = options.quick ? { time: 1, bytes: 1 } : { time: 3, bytes: 2 }
@@ -80,6 +80,14 @@ const asleep = async (built: Built): Promise<Section> => ({
   notes: []
 })
 
+const crowd = async (built: Built): Promise<Section> => ({
+  name: "crowd",
+  title: `One of ${rounds.crowd} calls that wait at once, tracing off`,
+  columns: [median("bytes", "B held", 0)],
+  rows: await inChild(built, "crowd", { calls: rounds.crowd }, ["--expose-gc", "--max-old-space-size=8192"]),
+  notes: ["cockatiel and p-retry wait in a promise and a timer, without a fiber that can be interrupted and has references."]
+})
+
 const loopback = async (built: Built): Promise<Section> => ({
   name: "loopback",
   title: "Loopback: undici, one connection, 1 KB, 64 calls at once, tracing off",
@@ -117,7 +125,7 @@ const bench = async (built: Built): Promise<void> => {
     load: loadavg()[0]!,
     versions: ["effect", "@effect/platform", "@effect/platform-node", "undici"].map(versionOf)
   }
-  const parts = { calls, asleep, loopback, importing, bundling }
+  const parts = { calls, asleep, crowd, loopback, importing, bundling }
   const sections: Array<Section> = []
   const seconds: Record<string, number> = {}
   for (const [name, part] of Object.entries(parts)) {
