@@ -70,6 +70,8 @@ export interface Guard<in out Ticket, in out A, in E, out E2> {
   readonly admit: (caller: Caller) => Effect.Effect<Ticket, E2>
   /** What is to be told of an admission, by listeners that may take their time: interrupted with the call, and settled like it. */
   readonly announce: (caller: Caller, ticket: Ticket) => Effect.Effect<void>
+  /** Told when a call begins, which one that is interrupted before it never does. To be left out where that is all the same. */
+  readonly begin?: ((ticket: Ticket) => void) | undefined
   /** Takes a ticket back, once. What it answers with is what the call gives: the exit, as a rule. */
   readonly settle: <E3 extends E>(caller: Caller, ticket: Ticket, exit: Exit.Exit<A, E3>) => Effect.Effect<A, E3>
 }
@@ -102,9 +104,19 @@ const admitted = <Ticket, A, Known, E extends Known, R, E2>(
   ticket: Ticket,
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.matchCauseEffect(caller.restore(after(guard.announce(caller, ticket), self)), {
+  Effect.matchCauseEffect(caller.restore(after(guard.announce(caller, ticket), begun(guard, ticket, self))), {
     onFailure: (cause) => guard.settle(caller, ticket, Exit.failCause(cause)),
     onSuccess: (value) => guard.settle(caller, ticket, Exit.succeed(value))
+  })
+
+const begun = <Ticket, A, Known, E extends Known, R, E2>(
+  { begin }: Guard<Ticket, A, Known, E2>,
+  ticket: Ticket,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  begin === undefined ? self : Effect.suspend(() => {
+    begin(ticket)
+    return self
   })
 
 /**

@@ -204,11 +204,11 @@ export const guard = <A, E>(
   const cost = Limiter.cost(given)
   return {
     admit: (caller) => admit(limiter, cost, caller),
+    announce: () => Effect.void,
     // From here on the call is made: one that is interrupted earlier has cost nothing.
-    announce: (_, pass) =>
-      Effect.sync(() => {
-        pass.begun = true
-      }),
+    begin: (pass) => {
+      pass.begun = true
+    },
     settle: (caller, pass, exit) => settle(limiter, read, caller, pass, exit)
   }
 }
