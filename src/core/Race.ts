@@ -120,7 +120,8 @@ export const stop = (self: Race, because: Decision.GiveUpReason): readonly [Verd
  * const [verdict, race] = Race.fail(one, rules, Failure.unavailable({ status: 503 }), "no", 0)
  * const [second] = Race.fail(Race.begin(race), rules, Failure.refused(404), "no", 0)
  *
- * [verdict, second] // => [{ _tag: "Start" }, { _tag: "End", because: "Terminal" }]
+ * verdict // => { _tag: "Start" }
+ * second // => { _tag: "End", because: "Terminal" }
  * ```
  *
  * @since 0.1.0
