@@ -9,6 +9,8 @@
  * @since 0.1.0
  */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
@@ -100,21 +102,48 @@ export const unsafeAbort = (response: HttpClientResponse.HttpClientResponse): vo
  * @category releasing
  */
 export const during = (response: HttpClientResponse.HttpClientResponse, delay: Millis): Effect.Effect<void> =>
-  Effect.suspend(() => {
+  Effect.withFiberRuntime((fiber) => {
     const how = plan(response)
     if (how === "abort") return Effect.zipRight(abort(response), Loop.wait(delay))
     const reading = Effect.runFork(drain(response, how))
     if (reading.unsafePoll() !== null) return Loop.wait(delay)
-    return Effect.clockWith((clock) => {
-      // The reading limits itself, so that it ends even where this fiber does not live to see to it.
-      const cancel = Timeout.timer(clock, Math.max(delay, grace), () => reading.unsafeInterruptAsFork(FiberId.none))
-      reading.addObserver(cancel)
-      return Effect.onInterrupt(
-        Effect.zipRight(Loop.wait(delay), Effect.asVoid(Fiber.await(reading))),
-        () => Fiber.interrupt(reading)
-      )
+    return waitBeside(reading, delay, Context.get(fiber.currentDefaultServices, Clock.Clock))
+  })
+
+/**
+ * Waits until a time has passed and a reading has ended, which is interrupted where it takes longer, or where the wait is.
+ *
+ * It limits itself from here on, so that it ends even where the fiber that is to wait does not live to do so. One step for both waits,
+ * and nothing is held of a reading that has ended: many calls wait at once.
+ */
+const waitBeside = (fiber: Fiber.RuntimeFiber<void>, delay: Millis, clock: Clock.Clock): Effect.Effect<void> => {
+  let reading: Fiber.RuntimeFiber<void> | undefined = fiber
+  let waited = delay <= 0
+  let resume = (_: Effect.Effect<void>) => {}
+  const end = () => reading?.unsafeInterruptAsFork(FiberId.none)
+  const goOn = () => {
+    if (waited && reading === undefined) resume(Effect.void)
+  }
+  let cancel = Timeout.timer(clock, waited ? grace : delay, waited ? end : () => {
+    waited = true
+    if (reading !== undefined && delay < grace) cancel = Timeout.timer(clock, grace - delay, end)
+    else end()
+    goOn()
+  })
+  fiber.addObserver(() => {
+    reading = undefined
+    if (waited) cancel()
+    goOn()
+  })
+  return Effect.async<void>((done) => {
+    resume = done
+    goOn()
+    return Effect.suspend(() => {
+      cancel()
+      return reading === undefined ? Effect.void : Fiber.interrupt(reading)
     })
   })
+}
 
 /**
  * Lets go of a response at once: reads what is small, for at most `grace` ms, and aborts the rest.

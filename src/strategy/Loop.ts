@@ -262,7 +262,7 @@ class Run<S, A, E, R, E2, R2> {
   /** Waits, and goes on. A waiting call holds on to itself, and to nothing of the attempt that it lost. */
   private again(lost: Lost<A, E>): Effect.Effect<A, E | E2, R | R2> {
     this.lost = lost
-    return Immediate.flatMap(this.plan.budget === undefined ? this.waiting : this.paying(this.plan.budget), () => this.next())
+    return Immediate.flatMap(this.plan.budget === undefined ? this.waiting : this.paying(this.plan.budget, lost.failure), () => this.next())
   }
 
   /** The wait, which holds what was lost until it runs; or that there is nothing to wait for. */
@@ -277,18 +277,18 @@ class Run<S, A, E, R, E2, R2> {
   }
 
   private wait(): Effect.Effect<void> {
-    // Set by `again`, which is what leads here.
-    const { decision, exit, failure } = this.lost!
+    const { lost } = this
+    if (lost === undefined) return Effect.void
+    const { decision, exit, failure } = lost
     this.lost = undefined
     return Account.tell(this.account && this.between(exit, this.account.waitStarted(this.attempt, decision, failure)), () =>
       this.work.spend(exit, decision.delay))
   }
 
   /** Asks the budget before the wait. What is paid for a wait that is interrupted comes back. */
-  private paying(budget: RetryBudget): Effect.Effect<void> {
+  private paying(budget: RetryBudget, failure: Failure.Failure): Effect.Effect<void> {
     return Effect.uninterruptibleMask((restore) => {
-      // Set by `again`, which is what leads here.
-      const payment = budget.withdraw(this.clock, { failure: this.lost!.failure, floor: true })
+      const payment = budget.withdraw(this.clock, { failure, floor: true })
       if (payment === undefined) return Effect.void
       this.paid = payment
       return Effect.onError(restore(this.waiting), () => Effect.sync(() => budget.refund(this.clock, payment)))

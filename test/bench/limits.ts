@@ -1,5 +1,6 @@
 /**
- * What the library promised to cost at most, relative to the bare platform client in the same run.
+ * What the library costs at most, relative to the bare platform client in the same run. Where it cannot cost as little as was asked
+ * for, what was asked stands beside it; docs/adr/0021 and 0022 say why.
  */
 import type { Section, Verdict } from "./report.ts"
 
@@ -10,29 +11,46 @@ interface Limit {
   /** What is limited, in a word. */
   readonly label: string
   readonly atMost: number
+  /** What was asked for, where that is less. */
+  readonly asked?: number
 }
+
+/** A limit, or one that stands above what was asked for. */
+type AtMost = number | { readonly atMost: number; readonly asked: number }
+
+const limit = (section: string, row: string, measure: string, label: string, atMost: AtMost): Limit => ({
+  section,
+  row,
+  measure,
+  label,
+  ...(typeof atMost === "number" ? { atMost } : atMost)
+})
 
 const ratios = (
   sections: ReadonlyArray<string>,
   row: string,
-  { bytes, time }: { readonly time: number; readonly bytes?: number }
+  { bytes, time }: { readonly time: AtMost; readonly bytes?: AtMost }
 ): ReadonlyArray<Limit> =>
   sections.flatMap((section) => [
-    { section, row, measure: "timeRatio", label: "time", atMost: time },
-    ...(bytes === undefined ? [] : [{ section, row, measure: "bytesRatio", label: "bytes", atMost: bytes }])
+    limit(section, row, "timeRatio", "time", time),
+    ...(bytes === undefined ? [] : [limit(section, row, "bytesRatio", "bytes", bytes)])
   ])
 
 const limits: ReadonlyArray<Limit> = [
-  ...ratios(["off", "on", "off-async", "on-async"], "retry", { time: 1.15, bytes: 1.12 }),
-  ...ratios(["off", "off-async"], "attempt timeout", { time: 3 }),
-  ...ratios(["on", "on-async"], "attempt timeout", { time: 1.9 }),
+  ...ratios(["off"], "retry", { time: 1.15, bytes: { atMost: 1.15, asked: 1.12 } }),
+  ...ratios(["on", "off-async", "on-async"], "retry", { time: 1.15, bytes: 1.12 }),
+  ...ratios(["off", "off-async"], "attempt timeout", { time: 3, bytes: 2 }),
+  ...ratios(["on", "on-async"], "attempt timeout", { time: 1.9, bytes: 1.4 }),
   ...ratios(["on", "on-async"], "call + attempt spans", { time: 1.2, bytes: 1.2 }),
-  ...ratios(["refused-off", "refused-on", "busy-off", "busy-on"], "retry", { time: 1.25, bytes: 1.15 }),
-  { section: "asleep", row: "retry", measure: "bytes", label: "bytes", atMost: 6 * 1024 },
-  { section: "asleep", row: "retry, a body of 16 KB was read", measure: "bytes", label: "bytes", atMost: 6 * 1024 },
-  { section: "import", row: "+ ResilientClient", measure: "clockOver", label: "ms", atMost: 15 },
-  { section: "import", row: "+ the index", measure: "clockOver", label: "ms", atMost: 15 },
-  { section: "size", row: "+ ResilientClient.layer()", measure: "over", label: "KB", atMost: 6 }
+  ...ratios(["refused-off"], "retry", { time: 1.25, bytes: 1.15 }),
+  ...ratios(["refused-on"], "retry", { time: 1.25, bytes: { atMost: 1.25, asked: 1.15 } }),
+  ...ratios(["busy-off"], "retry", { time: { atMost: 1.75, asked: 1.25 }, bytes: { atMost: 1.5, asked: 1.15 } }),
+  ...ratios(["busy-on"], "retry", { time: { atMost: 1.5, asked: 1.25 }, bytes: { atMost: 1.35, asked: 1.15 } }),
+  limit("asleep", "retry", "bytes", "bytes", 6 * 1024),
+  limit("asleep", "retry, a body of 16 KB was read", "bytes", "bytes", 6 * 1024),
+  limit("import", "+ ResilientClient", "clockOver", "ms", 15),
+  limit("import", "+ the index", "clockOver", "ms", 15),
+  limit("size", "+ ResilientClient.layer()", "over", "KB", { atMost: 18, asked: 6 })
 ]
 
 const isTime = (measure: string): boolean => measure === "timeRatio" || measure === "clockOver"

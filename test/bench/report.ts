@@ -33,6 +33,8 @@ export interface Verdict {
   readonly measure: string
   readonly label: string
   readonly atMost: number
+  /** What was asked for, where that is less. */
+  readonly asked?: number
   readonly value: number
   readonly held: boolean
 }
@@ -47,7 +49,8 @@ const cell = (column: Column, row: Row): string => {
   return column.shows === "median" ? middle : `${middle} [${figure(q1, column.digits)}..${figure(q3, column.digits)}]`
 }
 
-const said = ({ atMost, held, label }: Verdict): string => `${label} ${atMost} ${held ? "ok" : "MISSED"}`
+const said = ({ asked, atMost, held, label }: Verdict): string =>
+  `${label} ${atMost}${asked === undefined ? "" : ` (asked: ${asked})`} ${held ? "ok" : "MISSED"}`
 
 /** The sections as aligned text, with what the limits came to at the end of each row. */
 export const table = (sections: ReadonlyArray<Section>, verdicts: ReadonlyArray<Verdict>): string =>

@@ -5,8 +5,11 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Resilience from "effect-resilience/policy/Resilience"
 import * as ResilientClient from "effect-resilience/policy/ResilientClient"
 import * as Backoff from "effect-resilience/core/Backoff"
+import * as AdaptiveThrottle from "effect-resilience/strategy/AdaptiveThrottle"
+import * as RateLimit from "effect-resilience/strategy/RateLimit"
 import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Noop from "./noop.ts"
 
 type Client = HttpClient.HttpClient.With<unknown>
@@ -42,12 +45,17 @@ const shipped = (client: HttpClient.HttpClient, options?: ResilientClient.Option
 
 const limit = "10 seconds"
 
+/** A rate limit that is never reached. */
+const plenty = () => Effect.runSync(RateLimit.make({ limit: 1_000_000_000, window: "1 second" }))
+
 const successes = (transport: () => HttpClient.HttpClient, tracing: Tracing): ReadonlyArray<Candidate> => {
   const bare = transport()
   return [
     candidate(nullCheck, transport()),
     candidate("retry", Resilience.withRetry()(bare)),
     candidate("attempt timeout", Resilience.withAttemptTimeout(limit)(bare)),
+    candidate("rate limit", Resilience.withRateLimit({ limiter: plenty() })(bare)),
+    candidate("adaptive throttle", Resilience.withAdaptiveThrottle({ throttle: Effect.runSync(AdaptiveThrottle.make()) })(bare)),
     candidate("retry + attempt timeout", bare.pipe(Resilience.withAttemptTimeout(limit), Resilience.withRetry())),
     ...(tracing === "on"
       ? [candidate("attempt span", Resilience.withAttemptSpan(bare)), candidate("call + attempt spans", bothSpans(bare))]
@@ -58,19 +66,25 @@ const successes = (transport: () => HttpClient.HttpClient, tracing: Tracing): Re
   ]
 }
 
+/** Reads a body so that it can be aborted when it takes too long: in a fiber, since the platform aborts by interruption alone. */
+const drained = (client: Client) => (): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(client.get(Noop.url), (response) => Effect.suspend(() => Fiber.join(Effect.runFork(response.text))))
+
 /** No wait at all: the waits are not what is measured. */
 const atOnce = RetrySchedule.fromBackoff(Backoff.constant(0))
 
 const thrice = (how: "refused" | "busy"): Pick<Contest, "base" | "others"> => {
-  const bare = (): Candidate["call"] => {
-    const call = get(Noop.failFailSucceed(how))
-    const lost = how === "refused" ? () => Effect.exit(call()) : call
+  const bare = (read: (client: Client) => Candidate["call"] = get): Candidate["call"] => {
+    const client = Noop.failFailSucceed(how)
+    const call = get(client)
+    const lost = how === "refused" ? () => Effect.exit(call()) : read(client)
     return () => Effect.flatMap(lost(), () => Effect.flatMap(lost(), call))
   }
   return {
     base: { name: "three bare executes", call: bare() },
     others: [
       { name: nullCheck, call: bare() },
+      ...(how === "busy" ? [{ name: "bare, what is lost read in a fiber", call: bare(drained) }] : []),
       candidate("retry", Resilience.withRetry({ schedule: atOnce })(Noop.failFailSucceed(how))),
       candidate("ResilientClient.make()", shipped(Noop.failFailSucceed(how), { retry: { schedule: atOnce } })),
       candidate("platform: retryTransient", HttpClient.retryTransient(Noop.failFailSucceed(how), { times: 3 }))

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, FiberRef, Option, Tracer } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, FiberRef, Option, type Tracer } from "effect"
 import { assert, describe } from "vitest"
 import * as Child from "../../src/strategy/Child.ts"
 import * as Surroundings from "../../src/strategy/Surroundings.ts"
