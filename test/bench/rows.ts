@@ -7,6 +7,7 @@ import * as ResilientClient from "effect-resilience/policy/ResilientClient"
 import * as Backoff from "effect-resilience/core/Backoff"
 import * as AdaptiveThrottle from "effect-resilience/strategy/AdaptiveThrottle"
 import * as RateLimit from "effect-resilience/strategy/RateLimit"
+import * as MovingQuantile from "effect-resilience/strategy/MovingQuantile"
 import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -45,6 +46,9 @@ const shipped = (client: HttpClient.HttpClient, options?: ResilientClient.Option
 
 const limit = "10 seconds"
 
+/** What is fast here is hedged by nobody: no attempt has taken the time that must pass at the least. */
+const learning = () => Effect.runSync(MovingQuantile.make({ fallback: limit, atLeast: limit }))
+
 /** A rate limit that is never reached. */
 const plenty = () => Effect.runSync(RateLimit.make({ limit: 1_000_000_000, window: "1 second" }))
 
@@ -56,6 +60,9 @@ const successes = (transport: () => HttpClient.HttpClient, tracing: Tracing): Re
     candidate("attempt timeout", Resilience.withAttemptTimeout(limit)(bare)),
     candidate("rate limit", Resilience.withRateLimit({ limiter: plenty() })(bare)),
     candidate("adaptive throttle", Resilience.withAdaptiveThrottle({ throttle: Effect.runSync(AdaptiveThrottle.make()) })(bare)),
+    candidate("hedge that never fires", Resilience.withHedge({ delay: limit })(bare)),
+    candidate("hedge that learns and never fires", Resilience.withHedge({ delay: learning() })(bare)),
+    candidate("endpoints", Resilience.withEndpoints(["http://users.test"])(bare)),
     candidate("retry + attempt timeout", bare.pipe(Resilience.withAttemptTimeout(limit), Resilience.withRetry())),
     ...(tracing === "on"
       ? [candidate("attempt span", Resilience.withAttemptSpan(bare)), candidate("call + attempt spans", bothSpans(bare))]
