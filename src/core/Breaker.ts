@@ -15,7 +15,7 @@ import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Backoff from "./Backoff.ts"
 import * as Failure from "./Failure.ts"
-import { durationMillis, integerIn, InvalidOption } from "./InvalidOption.ts"
+import { durationMillis, integerIn, InvalidOption, nonEmpty } from "./InvalidOption.ts"
 import type { Millis } from "./Millis.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as TripPolicy from "./TripPolicy.ts"
@@ -30,10 +30,10 @@ export interface Options {
   /** When it opens. Default: `rate()`, which is 50 % of at least 10 outcomes in 30 s. */
   readonly tripPolicy?: TripPolicy.TripPolicy | undefined
   /**
-   * How long it stays open: always so long, or the delays of a backoff, by the number of openings in a row. Of a jittered one, the
-   * longest. Default: 5 s, doubling, up to 60 s.
+   * How long it stays open: always so long, or the delays of a backoff, or these, by the number of openings in a row. Of a jittered
+   * backoff, the longest; of delays, the last one from there on. Default: 5 s, doubling, up to 60 s.
    */
-  readonly openDuration?: Duration.DurationInput | Backoff.Backoff | undefined
+  readonly openDuration?: Duration.DurationInput | Backoff.Backoff | Delays | undefined
   /** The most that a `Retry-After` of the failure that opened it can make of that. Default: 5 minutes. */
   readonly retryAfterAtMost?: Duration.DurationInput | undefined
   /** How many probes may be on their way at once when half open. 1 or more. Default: 1. */
@@ -47,6 +47,16 @@ export interface Options {
 }
 
 /**
+ * Delays in ms, one after the other, each from 1 ms on. At least one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Delays {
+  readonly delays: ReadonlyArray<Millis>
+}
+
+/**
  * Options that have been checked.
  *
  * @since 0.1.0
@@ -54,7 +64,7 @@ export interface Options {
  */
 export interface Settings {
   readonly tripPolicy: TripPolicy.TripPolicy
-  readonly openDuration: Backoff.Backoff
+  readonly openDuration: Backoff.Backoff | Delays
   readonly retryAfterAtMost: Millis
   readonly probes: number
   readonly successes: number
@@ -82,12 +92,24 @@ export const settings = (options: Options = {}): Settings => ({
   rampUp: durationMillis(where, "rampUp", options.rampUp ?? 0)
 })
 
-const openDuration = (given: Duration.DurationInput | Backoff.Backoff): Backoff.Backoff => {
+const openDuration = (given: Duration.DurationInput | Backoff.Backoff | Delays): Backoff.Backoff | Delays => {
+  if (isDelays(given)) {
+    nonEmpty(where, "openDuration", given.delays)
+    return { delays: given.delays.map((delay) => durationMillis(where, "openDuration", delay, { min: 1 })) }
+  }
   if (!Backoff.isBackoff(given)) return Backoff.constant(durationMillis(where, "openDuration", given, { min: 1 }))
   const { atMost } = Backoff.bounds(given, { index: 0 })
   if (atMost >= 1) return given
   throw new InvalidOption({ where, option: "openDuration", value: atMost, requirement: "a backoff from 1 ms on" })
 }
+
+const isDelays = (given: Duration.DurationInput | Backoff.Backoff | Delays): given is Delays =>
+  typeof given === "object" && "delays" in given
+
+const openFor = (given: Backoff.Backoff | Delays, openings: number): Millis =>
+  Backoff.isBackoff(given)
+    ? Backoff.bounds(given, { index: openings - 1 }).atMost
+    : given.delays[Math.min(openings, given.delays.length) - 1] ?? 0
 
 /** Calls pass and are counted. @since 0.1.0 @category models */
 export interface Closed {
@@ -360,7 +382,7 @@ const open = (
   outcome: Outcome.Outcome,
   now: Millis
 ): Open => {
-  const own = Backoff.bounds(settings.openDuration, { index: openings - 1 }).atMost
+  const own = openFor(settings.openDuration, openings)
   const hint = outcome._tag === "Failed" ? Option.getOrElse(Failure.retryAfter(outcome.failure), () => 0) : 0
   const length = Math.max(own, Math.min(hint, settings.retryAfterAtMost))
   return { _tag: "Open", generation: generation + 1, since: now, until: now + length, openings, because }

@@ -24,6 +24,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -31,6 +32,7 @@ import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Breaker from "../core/Breaker.ts"
 import * as Classifier from "../core/Classifier.ts"
@@ -40,6 +42,7 @@ import { format, type Millis } from "../core/Millis.ts"
 import * as BreakerStore from "./BreakerStore.ts"
 import * as Guarded from "./Guarded.ts"
 import * as Observer from "./Observer.ts"
+import * as RetrySchedule from "./RetrySchedule.ts"
 
 export { anyOf, consecutive, never, rate, slowRate, type RateOptions, type TripPolicy } from "../core/TripPolicy.ts"
 export { layerStoreMemory, type Transition } from "./BreakerStore.ts"
@@ -73,7 +76,12 @@ export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Breaker.Options {
+export interface Options extends Omit<Breaker.Options, "openDuration"> {
+  /**
+   * How long it stays open, by the number of openings in a row: always so long, the delays of a backoff or those of any schedule. A
+   * schedule is asked once, when the breaker is made, for 32 delays at most; the last one lasts. Default: 5 s, doubling, up to 60 s.
+   */
+  readonly openDuration?: Breaker.Options["openDuration"] | Schedule.Schedule<unknown> | undefined
   /** For events. Default: "breaker". */
   readonly name?: string | undefined
   /** What becomes of a call when the store cannot be asked: it is sent, or fails with `CircuitOpen`. Default: "allow". */
@@ -109,9 +117,14 @@ const maxBehind = 256
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<CircuitBreaker> => {
-  const settings = Breaker.settings(options)
-  const { name = "breaker", onStoreError = "allow" } = options
+  const { name = "breaker", onStoreError = "allow", openDuration, ...others } = options
+  const schedule = Schedule.isSchedule(openDuration) ? openDuration : undefined
+  // What is wrong is said at once, of all but the delays of a schedule.
+  const known = Breaker.settings(Schedule.isSchedule(openDuration) ? others : { ...others, openDuration })
   return Effect.gen(function*() {
+    const settings = schedule === undefined
+      ? known
+      : Breaker.settings({ ...others, openDuration: { delays: yield* delaysOf(schedule) } })
     const pubsub = yield* PubSub.dropping<BreakerStore.Transition>(maxBehind)
     const stores = yield* BreakerStore.BreakerStores
     const store = yield* stores.open({ name, settings, onTransition: (transition) => pubsub.unsafeOffer(transition) })
@@ -121,6 +134,24 @@ export const make = (options: Options = {}): Effect.Effect<CircuitBreaker> => {
 
 const ask = <A, E>(f: (now: Millis) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.clockWith((clock) => Effect.suspend(() => f(Guarded.monotonic(clock))))
+
+const maxDelays = 32
+
+/** The delays of a schedule as it would give them if each were spent, on a clock of its own. */
+const delaysOf = (schedule: Schedule.Schedule<unknown>): Effect.Effect<ReadonlyArray<Millis>> =>
+  Effect.gen(function*() {
+    const delays: Array<Millis> = []
+    let now = yield* Clock.currentTimeMillis
+    let state: unknown = schedule.initial
+    while (delays.length < maxDelays) {
+      const [next, proposal] = yield* RetrySchedule.step(schedule, now, undefined, state)
+      if (proposal._tag === "Stop") break
+      delays.push(proposal.delay)
+      now += proposal.delay
+      state = next
+    }
+    return delays
+  })
 
 /**
  * The state of a key now.

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Schedule, Stream, TestClock } from "effect"
 import { assert, describe } from "vitest"
 import type * as Breaker from "../../src/core/Breaker.ts"
 import * as Classifier from "../../src/core/Classifier.ts"
@@ -60,6 +60,31 @@ describe("CircuitBreaker", () => {
       yield* call
       const error = yield* Effect.flip(CircuitBreaker.protect(Effect.void, { breaker }))
       assert.deepStrictEqual(error.retryAfter, Option.some(10_000))
+    }))
+
+  it.effect("openDuration may be any schedule, by the number of openings in a row: its last delay lasts", () =>
+    Effect.gen(function*() {
+      const lengths = (openDuration: NonNullable<CircuitBreaker.Options["openDuration"]>, openings: number) =>
+        Effect.gen(function*() {
+          const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(1), openDuration })
+          const seen: Array<number> = []
+          while (seen.length < openings) {
+            yield* Effect.exit(CircuitBreaker.protect(fail, { breaker }))
+            const error = yield* Effect.flip(CircuitBreaker.protect(Effect.void, { breaker }))
+            const length = Option.getOrThrow(error.retryAfter)
+            seen.push(length)
+            yield* TestClock.adjust(length)
+          }
+          return seen
+        })
+      const twice = Schedule.exponential("1 second").pipe(Schedule.intersect(Schedule.recurs(3)))
+      assert.deepStrictEqual(yield* lengths(twice, 5), [1_000, 2_000, 4_000, 4_000, 4_000])
+      assert.deepStrictEqual(yield* lengths(Schedule.spaced("2 seconds"), 3), [2_000, 2_000, 2_000])
+      assert.deepStrictEqual(yield* lengths({ delays: [7, 3] }, 3), [7, 3, 3])
+      for (const nonsense of [Schedule.recurs(3), Schedule.stop, { delays: [] }, { delays: [1, NaN] }]) {
+        const exit = yield* Effect.exit(Effect.suspend(() => CircuitBreaker.make({ openDuration: nonsense })))
+        assert.match(String(exit), /openDuration/)
+      }
     }))
 
   it.effect("a refusal says what it is: to people, and to a classifier", () =>
