@@ -201,6 +201,19 @@ describe("chaos over HTTP", () => {
       assert.deepStrictEqual(yield* Effect.flip(Chaos.turnOn(client.get(url), 1)), { _tag: "Mine", method: "GET" })
     }).pipe(play([], {})))
 
+  it.effect("a cut in the middle of many chunks lets nothing more through, and aborts the response", () =>
+    Effect.gen(function*() {
+      for (const [cutAfter, expected] of [[4, "0123"], [3, "012"], [100, "012345678"]] as const) {
+        const client = yield* wrapped({ faults: [{ cutAfter, rate: 1 }] })
+        let had = ""
+        const exit = yield* Effect.exit(Chaos.turnOn(Effect.flatMap(client.get(url), ({ stream }) =>
+          Stream.runForEach(stream, (chunk) => Effect.sync(() => (had += new TextDecoder().decode(chunk))))), 1))
+        assert.strictEqual(had, expected)
+        assert.strictEqual(shape(exit).failure, "ConnectionLost")
+      }
+      assert.deepStrictEqual((yield* HttpScript.released).map(({ how }) => how), ["aborted", "aborted", "read"])
+    }).pipe(play([{ status: 200, body: { chunks: ["012", "345", "678"] } }])))
+
   it.effect("a response without a body is not cut, and nothing is told of it", () =>
     Effect.gen(function*() {
       const client = yield* wrapped({ faults: [{ cutAfter: 0, rate: 1 }] })
