@@ -13,6 +13,7 @@ import * as ResilientClient from "../../src/policy/ResilientClient.ts"
 import * as RedisStore from "../../src/redis/IdempotencyStore.ts"
 import * as Idempotency from "../../src/server/Idempotency.ts"
 import * as IdempotencyStore from "../../src/strategy/IdempotencyStore.ts"
+import * as Observer from "../../src/strategy/Observer.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
 import { requireBinary } from "../support/debian.ts"
@@ -117,7 +118,14 @@ onEachTransport((_, transport) => {
       let done = 0
       const app = HttpRouter.empty.pipe(
         HttpRouter.post("/orders", Effect.gen(function*() {
-          const body = yield* (yield* HttpServerRequest.HttpServerRequest).json
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const body = yield* request.json
+          const read = [
+            new TextDecoder().decode(yield* request.arrayBuffer),
+            yield* Stream.mkString(Stream.decodeText(request.stream)),
+            yield* request.text
+          ]
+          for (const each of read) assert.deepStrictEqual<unknown>(JSON.parse(each), body)
           return yield* HttpServerResponse.json({ number: ++done, body }, { status: 201 })
         })),
         once
@@ -143,6 +151,36 @@ onEachTransport((_, transport) => {
       assert.strictEqual((yield* HttpClient.execute(order("a", fits)(url))).status, 204)
       assert.strictEqual((yield* HttpClient.execute(order("b", tooLong)(url))).status, 413)
     }).pipe(Effect.provide([Memory, transport()])))
+})
+
+describe("a body", () => {
+  it.scopedLive("that was read above the middleware is no empty one: the request dies", () =>
+    Effect.gen(function*() {
+      let done = 0
+      const app = once(Effect.sync(() => HttpServerResponse.text(`${++done}`)))
+      const above = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => Effect.zipRight(request.text, app))
+      const { url } = yield* service(Effect.orDie(above))
+      assert.strictEqual((yield* HttpClient.execute(order("a")(url))).status, 500)
+      assert.strictEqual(done, 0)
+      assert.strictEqual((yield* HttpClient.execute(order("b", HttpBody.text(""))(url))).status, 200)
+    }).pipe(Effect.provide([Memory, undici.layer()])))
+
+  it.scopedLive("that ends before its end is done nothing with", () =>
+    Effect.gen(function*() {
+      let done = 0
+      const events: Array<string> = []
+      const told = Observer.sync((event) => {
+        events.push("because" in event ? `${event._tag} ${String(event.because)}` : event._tag)
+      })
+      const { pending, url } = yield* service(Observer.observe(once(Effect.sync(() => HttpServerResponse.text(`${++done}`))), told))
+      const socket = net.connect(Number(new URL(url).port), "127.0.0.1")
+      socket.on("error", () => {})
+      socket.write("POST / HTTP/1.1\r\nhost: a\r\nidempotency-key: a\r\ncontent-length: 10\r\n\r\n12345")
+      yield* eventually(() => pending() === 1)
+      socket.resetAndDestroy()
+      yield* eventually(() => pending() === 0 && events.length === 1)
+      assert.deepStrictEqual([done, events], [0, ["IdempotencyRefused Unreadable"]])
+    }).pipe(Effect.provide([Memory, undici.layer()])))
 })
 
 /** A route that has begun, and ends when it is told to: in the one place the platform interrupts. */
