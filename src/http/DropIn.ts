@@ -10,10 +10,13 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
+import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import type * as Deadline from "../strategy/Deadline.ts"
 import type * as Retry from "../strategy/Retry.ts"
 import type * as Timeout from "../strategy/Timeout.ts"
+import type * as Redirect from "./Redirect.ts"
 
 /**
  * What this library adds to the errors of a client.
@@ -26,6 +29,9 @@ export type Refusal =
   | Deadline.DeadlineExceeded
   | Retry.RetriesExhausted
   | CircuitBreaker.CircuitOpen
+  | Bulkhead.BulkheadFull
+  | AdaptiveLimit.LimitReached
+  | Redirect.RedirectRefused
 
 /**
  * A refusal in the form of the platform's error: tag `RequestError`, reason `Transport`, the refusal as its `cause`.

@@ -24,15 +24,39 @@ export const isSame = (mapped: Request, request: Request): boolean =>
 const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest.TypeId)
 
 /**
+ * The redirects that led to a request: how many, from which request, to which.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Hop extends Context.Reference<Hop>()("effect-resilience/Resend/Hop", {
+  defaultValue: (): { readonly count: number; readonly from?: Request; readonly to?: Request } => ({ count: 0 })
+}) {}
+
+/**
  * How many times this request has been sent before in the call that a fiber makes: 0 for a first attempt, and for another request
- * that is made on the way (for a token, say).
+ * that is made on the way (for a token, say). Redirects do not count.
  *
  * @since 0.1.0
  * @category getters
  */
 export const count = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
   const { number, subject } = Context.get(fiber.currentContext, CurrentAttempt)
-  return number > 1 && isRequest(subject) && isSame(request, subject) ? number - 1 : 0
+  if (number <= 1 || !isRequest(subject)) return 0
+  if (isSame(request, subject)) return number - 1
+  const { from } = Context.get(fiber.currentContext, Hop)
+  return from !== undefined && redirects(fiber, request) > 0 && isSame(from, subject) ? number - 1 : 0
+}
+
+/**
+ * How many redirects led to this request.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const redirects = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
+  const { count, to } = Context.get(fiber.currentContext, Hop)
+  return to !== undefined && isSame(request, to) ? count : 0
 }
 
 /**

@@ -123,7 +123,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
     return inSpan(fiber, standard ? request.method : "HTTP", "client", (span) => {
       span.attribute(Semconv.HTTP_REQUEST_METHOD, standard ? request.method : "_OTHER")
       if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
-      const resends = Resend.count(fiber, request)
+      const resends = Resend.count(fiber, request) + Resend.redirects(fiber, request)
       if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
       Resend.link(fiber, request, span)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)

@@ -6,7 +6,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { describe, expectTypeOf, it } from "vitest"
-import { Resilience } from "effect-resilience"
+import { DropIn, type Redirect, Resilience } from "effect-resilience"
 import { Deadline, Overload } from "effect-resilience/server"
 
 class Dependency extends Context.Tag("Dependency")<Dependency, number>() {}
@@ -40,6 +40,14 @@ describe("the headers of a client", () => {
     type Same = HttpClient.HttpClient.With<HttpClientError.HttpClientError>
     expectTypeOf(Resilience.withDeadlineHeader()(client)).toEqualTypeOf<Same>()
     expectTypeOf(Resilience.withAttemptHeader()(client)).toEqualTypeOf<Same>()
+  })
+
+  it("of which none is added by redirects, but their refusal", () => {
+    expectTypeOf(Resilience.withRedirects()(client)).toEqualTypeOf<
+      HttpClient.HttpClient.With<HttpClientError.HttpClientError | Redirect.RedirectRefused>
+    >()
+    const folded: HttpClient.HttpClient = DropIn.fold(Resilience.withRedirects()(client))
+    expectTypeOf(folded).toEqualTypeOf<HttpClient.HttpClient>()
   })
 
   it("are written in one of three ways", () => {
