@@ -5,15 +5,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import * as timers from "node:timers/promises"
 import * as Timeout from "../../src/http/Timeout.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
-import { eventually, realTime } from "../support/eventually.ts"
+import { eventually, lookAfter, realTime } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
+import { leavesNothing } from "../support/held.ts"
+import { readers } from "../support/readers.ts"
 import { serve, serveRaw, type Server } from "../support/server.ts"
 import { onEachTransport } from "../support/transports.ts"
 
@@ -21,42 +20,6 @@ import { onEachTransport } from "../support/transports.ts"
 const grace = 50
 
 type Response = HttpClientResponse.HttpClientResponse
-
-const readers: ReadonlyArray<readonly [name: string, read: (response: Response) => Effect.Effect<unknown, unknown>]> = [
-  ["text", (response) => response.text],
-  ["json", (response) => response.json],
-  ["arrayBuffer", (response) => response.arrayBuffer],
-  ["urlParamsBody", (response) => response.urlParamsBody],
-  ["formData", (response) => response.formData],
-  ["stream", (response) => Stream.runDrain(response.stream)]
-]
-
-/** What the process holds: whatever keeps it alive, and the fibers that have not ended. */
-const held = (): ReadonlyMap<string, number> => {
-  const counts = new Map([["fibers", Fiber.unsafeRoots().length]])
-  for (const name of process.getActiveResourcesInfo()) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return counts
-}
-
-/** Closes the scope of a test, and then sees that no socket, timer or fiber is left of it. */
-const leavesNothing = <A, E>(test: Effect.Effect<A, E, Scope.Scope>) =>
-  Effect.gen(function*() {
-    const before = held()
-    yield* Effect.scoped(test)
-    yield* eventually(() => [...held()].every(([name, count]) => count <= (before.get(name) ?? 0)))
-  })
-
-/**
- * Looks after so many ms. The clock is that of the event loop, which a busy machine stops for everybody. Some turns of the loop are granted
- * on top, which take no time: in one a fiber goes on, in another a socket is closed, in a third the server reads that.
- */
-const lookAfter = <A>(millis: number, look: () => A): Effect.Effect<A> => {
-  const seen = timers.setTimeout(millis).then(async () => {
-    for (let turn = 0; turn < 10; turn++) await timers.setImmediate()
-    return look()
-  })
-  return Effect.promise(() => seen)
-}
 
 /** Makes one attempt; `received` is told when its headers have come. */
 const attempt = <A, E>(

@@ -3,7 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { setTimeout } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 
 /** A pause of real time. Only for faults that need one: to wait for a fact, use `eventually`. */
 export const realTime = (duration: Duration.DurationInput): Effect.Effect<void> =>
@@ -23,3 +23,15 @@ export const eventually = (
     })
     return poll
   })
+
+/**
+ * Looks after so many ms. The clock is that of the event loop, which a busy machine stops for everybody. Some turns of the loop are granted
+ * on top, which take no time: in one a fiber goes on, in another a socket is closed, in a third the server reads that.
+ */
+export const lookAfter = <A>(millis: number, look: () => A): Effect.Effect<A> => {
+  const seen = setTimeout(millis).then(async () => {
+    for (let turn = 0; turn < 10; turn++) await setImmediate()
+    return look()
+  })
+  return Effect.promise(() => seen)
+}
