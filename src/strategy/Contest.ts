@@ -277,12 +277,9 @@ class Call<S, A, E, R> {
     return Account.tell(this.account?.attemptWon(ended.number, abandoned.map(({ number }) => number)), () => Effect.succeed(ended))
   }
 
-  /** Lets go of what an attempt holds that nobody will have, beside the call. */
+  /** Lets go of what an attempt holds that nobody will have, beside the call. What has died is logged by Effect, at debug level. */
   private release(exit: Exit.Exit<A, E>): void {
-    const died = Exit.isFailure(exit) && Cause.isDie(exit.cause)
-    const released = died
-      ? Effect.logDebug("effect-resilience: an attempt that had lost died", exit.cause)
-      : this.work.spend(exit, 0)
+    const released = this.work.spend(exit, 0)
     if (released !== Effect.void) Child.start(released, this.fiber, this.flags)
   }
 

@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import * as Endpoints from "../../src/http/Endpoints.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
+import * as Bulkhead from "../../src/strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import { eventually } from "../support/eventually.ts"
@@ -97,6 +98,17 @@ describe("an endpoint that is turned away by its breaker", () => {
       yield* CircuitBreaker.isolate(breaker, a)
       assert.strictEqual((yield* client.post("/orders")).status, 201)
       assert.strictEqual(yield* asked, "b")
+    })))
+
+  it.effect("or by a full bulkhead is left out as well", () =>
+    play(["hang", { status: 200 }], Effect.gen(function*() {
+      const bulkhead = yield* Bulkhead.make({ permits: 1, queue: 0 })
+      const client = (yield* HttpClient.HttpClient).pipe(Resilience.withBulkhead({ bulkhead }), Resilience.withEndpoints([a, b]))
+      const first = yield* Effect.fork(client.get("/1"))
+      yield* Effect.yieldNow()
+      assert.strictEqual((yield* client.get("/2")).status, 200)
+      assert.strictEqual(yield* asked, "ab")
+      yield* Fiber.interrupt(first)
     })))
 
   it.effect("fails the attempt with the last refusal where all are", () =>

@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as TestClock from "effect/TestClock"
 import * as Classifier from "../../src/core/Classifier.ts"
 import * as Failure from "../../src/core/Failure.ts"
@@ -243,6 +245,25 @@ describe("the losers", () => {
       assert.isFalse(gone)
       yield* TestClock.adjust("1 hour")
       assert.isTrue(gone)
+    }))
+
+  it.effect("that die while they go change nothing, and are logged at debug level", () =>
+    Effect.gen(function*() {
+      const logged: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => void logged.push(`${logLevel.label} ${String(message)}`))
+      let runs = 0
+      const dying = Effect.onInterrupt(Effect.never, () => Effect.die("in a finalizer"))
+      const effect = Effect.suspend((): Effect.Effect<string> => ++runs === 1 ? dying : Effect.succeed("won"))
+      const fiber = yield* effect.pipe(
+        Hedge.hedge({ delay: 100 }),
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Logger.withMinimumLogLevel(LogLevel.Debug),
+        Effect.fork
+      )
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* Fiber.join(fiber), "won")
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(logged, ["DEBUG Fiber terminated with an unhandled error"])
     }))
 
   it.effect("are waited for by whoever interrupts the call", () =>
