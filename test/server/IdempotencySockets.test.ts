@@ -112,6 +112,22 @@ describe.skipIf(!requireBinary("redis-server"))("50 clients that send the same 2
     }).pipe(Effect.provide(undici.layer({ connections: 50 }))), 120_000)
 })
 
+describe.skipIf(!requireBinary("redis-server"))("a server whose Redis is gone", () => {
+  it.scopedLive("answers keyed requests with 503 in the time that the store has, does nothing, and serves the others", () =>
+    Effect.gen(function*() {
+      let done = 0
+      const redis = yield* redisServer
+      // As ioredis is by default: it connects again for ever, and commands wait for that.
+      const store = RedisStore.layerStoreRedis({ client: yield* redisClient(redis) })
+      const { url } = yield* Effect.provide(service(once(Effect.sync(() => HttpServerResponse.text(`${++done}`)))), store)
+      assert.strictEqual((yield* HttpClient.execute(order("a")(url))).status, 200)
+      yield* redis.kill
+      const refused = yield* HttpClient.execute(order("b")(url))
+      assert.deepStrictEqual([refused.status, refused.headers["retry-after"], done], [503, "1", 1])
+      assert.strictEqual((yield* HttpClient.post(url)).status, 200)
+    }).pipe(Effect.provide(undici.layer())))
+})
+
 onEachTransport((_, transport) => {
   it.scopedLive("a keyed request is done once, its body read by the handler, and its answer given again", () =>
     Effect.gen(function*() {
