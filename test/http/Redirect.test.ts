@@ -1,3 +1,4 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -241,4 +242,21 @@ describe("Redirect, among the others", () => {
         assert.strictEqual(cdn.stats.requests.length, 5)
       }).pipe(Effect.provide(layer({ connections: 1 })))))
   }
+
+  it.scopedLive("over fetch, where it is told not to follow by itself", () =>
+    Effect.gen(function*() {
+      const cdn = yield* serve((_, response) => void response.writeHead(200, { connection: "close" }).end("file"))
+      const site = yield* serve((_, response) => {
+        response.writeHead(302, { connection: "close", location: cdn.url })
+        response.end()
+      })
+      const client = (yield* HttpClient.HttpClient).pipe(Resilience.withRedirects())
+      const response = yield* client.get(site.url, { headers: { "idempotency-key": "secret" } })
+      assert.strictEqual(yield* response.text, "file")
+      assert.strictEqual(site.stats.requests[0]?.headers["idempotency-key"], "secret")
+      assert.isUndefined(cdn.stats.requests[0]?.headers["idempotency-key"])
+    }).pipe(
+      Effect.provide(FetchHttpClient.layer),
+      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
+    ))
 })
