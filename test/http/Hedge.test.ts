@@ -155,7 +155,7 @@ describe("spans", () => {
 })
 
 describe("over a breaker", () => {
-  it.effect("an attempt that it turns away ends none that is on its way; an abandoned one counts neither way", () =>
+  it.effect("an attempt that it turns away ends none that is on its way", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(1) })
       const client = (yield* HttpClient.HttpClient).pipe(
@@ -168,6 +168,40 @@ describe("over a breaker", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
       assert.lengthOf(yield* HttpScript.requests, 2)
     }).pipe(Effect.provide(HttpScript.layer([{ status: 200, after: "100 millis" }, { status: 500, after: "5 millis" }]))))
+})
+
+describe("an abandoned attempt", () => {
+  it.effect("counts neither way with a breaker, and gives a probe back", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(1), openDuration: "1 second", probes: 2 })
+      const key = "http://users.test"
+      const client = (yield* HttpClient.HttpClient).pipe(
+        Resilience.withCircuitBreaker({ breaker }),
+        Resilience.withHedge({ delay: "10 millis" })
+      )
+      const call = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(client.get(url))
+        yield* TestClock.adjust("500 millis")
+        return (yield* Fiber.join(fiber)).status
+      })
+      assert.strictEqual(yield* call, 200)
+      assert.strictEqual((yield* CircuitBreaker.state(breaker, key))._tag, "Closed")
+      assert.strictEqual(yield* call, 404)
+      yield* Effect.ignore(client.post(url))
+      assert.strictEqual((yield* CircuitBreaker.state(breaker, key))._tag, "Open")
+      yield* TestClock.adjust("1 second")
+      // Half open: both are probes, the one that hangs is abandoned, the other closes it.
+      assert.strictEqual(yield* call, 200)
+      assert.strictEqual((yield* CircuitBreaker.state(breaker, key))._tag, "Closed")
+    }).pipe(Effect.provide(HttpScript.layer([
+      "hang",
+      { status: 200 },
+      "hang",
+      { status: 404 },
+      { status: 500 },
+      "hang",
+      { status: 200 }
+    ], { atEnd: "die" }))))
 })
 
 /** Random peers, and an interruption at a random time. */
