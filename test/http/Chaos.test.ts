@@ -13,7 +13,6 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as Classifier from "../../src/core/Classifier.ts"
-import type { ChaosInjected } from "../../src/core/Event.ts"
 import * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as Chaos from "../../src/http/Chaos.ts"
@@ -27,6 +26,7 @@ import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { type Read, readers } from "../support/readers.ts"
 import { closedPort, serve, type Server } from "../support/server.ts"
+import { told } from "../support/told.ts"
 import { onEachTransport } from "../support/transports.ts"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -36,13 +36,6 @@ const play = (steps: ReadonlyArray<HttpScript.Step>, options: HttpScript.Options
 const wrapped = <E2 = never>(options: Chaos.Options<E2>) =>
   Effect.map(HttpClient.HttpClient, (client) => client.pipe(Resilience.withChaos(options)))
 const spaced = (delay: number) => RetrySchedule.fromBackoff(Backoff.constant(delay))
-
-const told = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const events: Array<ChaosInjected> = []
-    const listener = Observer.sync((event) => void (event._tag === "ChaosInjected" && events.push(event)))
-    return Effect.map(Effect.exit(Observer.observe(effect, listener)), (exit) => [exit, events] as const)
-  })
 
 /** What a classifier sees of an error, and what code that matches on errors does. */
 const shape = (exit: Exit.Exit<unknown, unknown>) => {
@@ -114,7 +107,7 @@ onEachTransport((name, layer) => {
         Resilience.withRetry({ maxAttempts: 50, schedule: spaced(0) })
       )
       const call = Effect.flatMap(client.get(server.url), (response) => response.text)
-      const [exit, events] = yield* told(Chaos.turnOn(Effect.replicateEffect(call, 20), 5))
+      const [exit, events] = yield* told("ChaosInjected", Chaos.turnOn(Effect.replicateEffect(call, 20), 5))
       deepStrictEqual(exit, Exit.succeed(Array<string>(20).fill("ok")))
       assert.lengthOf(server.stats.requests, 20)
       assert.sameMembers([...new Set(events.map(({ fault }) => fault._tag))], ["Connection", "Response"])
@@ -132,7 +125,7 @@ describe("chaos over HTTP", () => {
   it.effect("does nothing where it is not turned on", () =>
     Effect.gen(function*() {
       const client = yield* wrapped({ faults: all.map((fault) => ({ ...fault, rate: 0.25 })) })
-      const [exit, events] = yield* told(Effect.replicateEffect(Effect.flatMap(client.get(url), (response) => response.text), 50))
+      const [exit, events] = yield* told("ChaosInjected", Effect.replicateEffect(Effect.flatMap(client.get(url), (response) => response.text), 50))
       deepStrictEqual(exit, Exit.succeed(Array<string>(50).fill("ok")))
       assert.lengthOf(events, 0)
       assert.deepStrictEqual(yield* HttpScript.timeline, Array(50).fill(0))
@@ -145,7 +138,7 @@ describe("chaos over HTTP", () => {
         Effect.gen(function*() {
           const calls = Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], (id) =>
             Effect.exit(Effect.flatMap(client.get(`http://users.test/${id}`), (response) => response.text)), { concurrency: "unbounded" })
-          const fiber = yield* Effect.fork(told(Chaos.turnOn(calls, seed)))
+          const fiber = yield* Effect.fork(told("ChaosInjected", Chaos.turnOn(calls, seed)))
           yield* TestClock.adjust("1 hour")
           const [exits, events] = yield* fiber
           const first = events[0]!.at
@@ -162,7 +155,7 @@ describe("chaos over HTTP", () => {
   it.effect("a response that is injected is one: status, headers, body, read again and again", () =>
     Effect.gen(function*() {
       const client = yield* wrapped({ faults: [{ status: 429, headers: { "Retry-After": "7", "set-cookie": "a=1" }, json: { error: "busy" }, rate: 1 }] })
-      const [exit, events] = yield* told(Chaos.turnOn(client.get(url), 1))
+      const [exit, events] = yield* told("ChaosInjected", Chaos.turnOn(client.get(url), 1))
       if (!Exit.isSuccess(exit)) return assert.fail("no response")
       const response = exit.value
       deepStrictEqual(Classifier.run(Classifier.http, exit, 0), Outcome.failed(Failure.throttled({ status: 429, retryAfter: Option.some(7_000) })))
@@ -212,7 +205,7 @@ describe("chaos over HTTP", () => {
     Effect.gen(function*() {
       const client = yield* wrapped({ faults: [{ cutAfter: 0, rate: 1 }] })
       for (const response of [client.head(url), client.get(url)]) {
-        const [exit, events] = yield* told(Chaos.turnOn(Effect.flatMap(response, (one) => one.text), 1))
+        const [exit, events] = yield* told("ChaosInjected", Chaos.turnOn(Effect.flatMap(response, (one) => one.text), 1))
         deepStrictEqual(exit, Exit.succeed(""))
         assert.lengthOf(events, 0)
       }

@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Classifier from "../../src/core/Classifier.ts"
-import type { Event, FallbackUsed } from "../../src/core/Event.ts"
 import type * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as DropIn from "../../src/http/DropIn.ts"
@@ -27,6 +26,7 @@ import * as Recorder from "../../src/testing/Recorder.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { closedPort, serve } from "../support/server.ts"
+import { told } from "../support/told.ts"
 import { onEachTransport } from "../support/transports.ts"
 
 const url = "http://users.test/1"
@@ -34,14 +34,6 @@ const play = (steps: ReadonlyArray<HttpScript.Step>, options?: HttpScript.Option
 const wrapped = <K extends Failure.Tag = Fallback.Outage, E2 = never>(options: Fallback.Options<K, E2>) =>
   Effect.map(HttpClient.HttpClient, (client) => client.pipe(Resilience.withFallback(options)))
 const textOf = (response: HttpClientResponse.HttpClientResponse) => response.text
-
-/** Runs with whatever is told of fallbacks. */
-const used = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const events: Array<FallbackUsed> = []
-    const listener = Observer.sync((event: Event) => void (event._tag === "FallbackUsed" && events.push(event)))
-    return Effect.map(Effect.exit(Observer.observe(effect, listener)), (exit) => [exit, events] as const)
-  })
 
 onEachTransport((_, layer) => {
   for (
@@ -159,7 +151,7 @@ describe("a fallback over HTTP", () => {
     Effect.gen(function*() {
       const bare = yield* HttpClient.HttpClient
       const client = bare.pipe(Resilience.withFallback({ on: ["Unavailable"], to: ({ method }, { status }) => bare.get(`${url}?${method}=${Option.getOrNull(status)}`) }))
-      const [exit, events] = yield* used(client.get(url))
+      const [exit, events] = yield* told("FallbackUsed", client.get(url))
       assert.strictEqual(Exit.isSuccess(exit) && exit.value.status, 201)
       assert.deepStrictEqual((yield* HttpScript.requests).map((request) => request.url), [url, `${url}?GET=503`])
       assert.deepInclude((yield* HttpScript.released)[0], { request: 1, before: 2 })
@@ -277,7 +269,7 @@ describe("the last good response", () => {
       const { client } = yield* stale({ maxAge: "10 minutes" })
       yield* Effect.flatMap(client.get(url), textOf)
       yield* TestClock.adjust("90 seconds")
-      const [exit, [event]] = yield* used(client.get(url))
+      const [exit, [event]] = yield* told("FallbackUsed", client.get(url))
       if (!Exit.isSuccess(exit)) return assert.fail("no response")
       assert.deepStrictEqual([exit.value.headers["age"], exit.value.headers["warning"]], ["120", "110 - \"Response is Stale\", 111 - \"Revalidation Failed\""])
       assert.deepStrictEqual([event?.call.name, event?.source, event?.because._tag], ["stale", "LastGood", "Unavailable"])
@@ -300,7 +292,7 @@ describe("the last good response", () => {
   it.effect("a failure without one comes out as it is, with its body", () =>
     Effect.gen(function*() {
       const { client } = yield* stale()
-      const [exit, events] = yield* used(Effect.flatMap(client.get(url), textOf))
+      const [exit, events] = yield* told("FallbackUsed", Effect.flatMap(client.get(url), textOf))
       deepStrictEqual(exit, Exit.succeed("busy"))
       assert.lengthOf(events, 0)
     }).pipe(play([{ status: 503, body: "busy" }])))

@@ -8,24 +8,17 @@ import * as Backoff from "../../src/core/Backoff.ts"
 import * as Classifier from "../../src/core/Classifier.ts"
 import type { ChaosInjected } from "../../src/core/Event.ts"
 import * as Chaos from "../../src/strategy/Chaos.ts"
-import * as Observer from "../../src/strategy/Observer.ts"
 import * as Retry from "../../src/strategy/Retry.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
+import { told } from "../support/told.ts"
 
 const half = Chaos.inject({ faults: [{ failure: () => "injected" as const, rate: 0.5 }] })
 const run = (times: number) => Effect.replicateEffect(Effect.merge(half(Effect.succeed("ok" as const))), times)
 
-const told = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const events: Array<ChaosInjected> = []
-    const listener = Observer.sync((event) => void (event._tag === "ChaosInjected" && events.push(event)))
-    return Effect.map(Effect.exit(Observer.observe(effect, listener)), (exit) => [exit, events] as const)
-  })
-
 describe("Chaos", () => {
   it.effect("does nothing where it is not turned on", () =>
     Effect.gen(function*() {
-      const [exit, events] = yield* told(run(100))
+      const [exit, events] = yield* told("ChaosInjected", run(100))
       deepStrictEqual(exit, Exit.succeed(Array(100).fill("ok" as const)))
       assert.lengthOf(events, 0)
     }))
@@ -64,7 +57,7 @@ describe("Chaos", () => {
     Effect.gen(function*() {
       let begun = false
       const slow = Chaos.inject(Effect.sync(() => (begun = true)), { name: "db", faults: [{ latency: "30 seconds", rate: 1 }] })
-      const fiber = yield* Effect.fork(told(Chaos.turnOn(slow, 1)))
+      const fiber = yield* Effect.fork(told("ChaosInjected", Chaos.turnOn(slow, 1)))
       yield* TestClock.adjust("29999 millis")
       assert.isFalse(begun)
       yield* TestClock.adjust(1)
@@ -86,7 +79,7 @@ describe("Chaos", () => {
   it.effect("a call can meet a wait and a failure", () =>
     Effect.gen(function*() {
       const both = Chaos.inject(Effect.die("begun"), { faults: [{ latency: 10, rate: 1 }, { failure: () => "no", rate: 1 }] })
-      const fiber = yield* Effect.fork(told(Chaos.turnOn(both, 1)))
+      const fiber = yield* Effect.fork(told("ChaosInjected", Chaos.turnOn(both, 1)))
       yield* TestClock.adjust(10)
       const [exit, events] = yield* fiber
       deepStrictEqual(exit, Exit.fail("no"))
@@ -97,15 +90,15 @@ describe("Chaos", () => {
     Effect.gen(function*() {
       const schedule = RetrySchedule.fromBackoff(Backoff.constant(0))
       const call = half(Effect.succeed("ok")).pipe(Retry.retry({ classifier: Classifier.anyError, schedule, maxAttempts: 20 }))
-      const [first, events] = yield* told(Chaos.turnOn(Effect.replicateEffect(call, 32), 3))
+      const [first, events] = yield* told("ChaosInjected", Chaos.turnOn(Effect.replicateEffect(call, 32), 3))
       assert.isTrue(Exit.isSuccess(first))
       assert.isAbove(Math.max(...events.map(({ attempt }) => attempt)), 2)
       // Of each number the calls that came so far are counted on their own.
       for (const { attempt, ordinal } of events) assert.isAtMost(ordinal, attempt === 1 ? 32 : events.length)
-      const [, again] = yield* told(Chaos.turnOn(Effect.replicateEffect(call, 32), 3))
+      const [, again] = yield* told("ChaosInjected", Chaos.turnOn(Effect.replicateEffect(call, 32), 3))
       const short = ({ attempt, ordinal }: ChaosInjected) => `${attempt}/${ordinal}`
       assert.deepStrictEqual(again.map(short), events.map(short))
-      const [, untraced] = yield* told(Effect.withTracerEnabled(Chaos.turnOn(Effect.replicateEffect(call, 32), 3), false))
+      const [, untraced] = yield* told("ChaosInjected", Effect.withTracerEnabled(Chaos.turnOn(Effect.replicateEffect(call, 32), 3), false))
       assert.deepStrictEqual(untraced.map(short), events.map(short))
     }))
 

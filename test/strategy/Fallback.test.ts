@@ -8,7 +8,6 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import * as Classifier from "../../src/core/Classifier.ts"
-import type { Event, FallbackUsed } from "../../src/core/Event.ts"
 import * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
@@ -17,6 +16,7 @@ import * as LastGood from "../../src/strategy/LastGood.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
 import * as RetriesExhausted from "../../src/strategy/RetriesExhausted.ts"
 import * as Timeout from "../../src/strategy/Timeout.ts"
+import { told } from "../support/told.ts"
 
 /** An error that carries a failure. */
 class Lost extends Error {
@@ -42,14 +42,6 @@ const all: ReadonlyArray<Failure.Failure> = [
   Failure.rejected("CircuitOpen"),
   Failure.unknown("what")
 ]
-
-/** What was told of a fallback. */
-const used = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const events: Array<FallbackUsed> = []
-    const listener = Observer.sync((event: Event) => void (event._tag === "FallbackUsed" && events.push(event)))
-    return Effect.map(Effect.exit(Observer.observe(effect, listener)), (exit) => [exit, events] as const)
-  })
 
 describe("which failures", () => {
   it.effect("by default: those that say that there is no answer to be had now", () =>
@@ -117,9 +109,9 @@ describe("never", () => {
     Effect.gen(function*() {
       const defect = Object.assign(new Error("no"), { code: "ERR_INVALID_CHAR" })
       for (const died of [Effect.die(defect), Effect.failCause(Cause.parallel(Cause.fail("e"), Cause.die(defect)))]) {
-        const [exit, events] = yield* used(Fallback.fallback(died, { classifier: anything, value: "instead" }))
+        const [exit, events] = yield* told("FallbackUsed", Fallback.fallback(died, { classifier: anything, value: "instead" }))
         deepStrictEqual(exit, yield* Effect.exit(died))
-        const [named] = yield* used(Fallback.fallback(died, { on: ["Malformed", "Unknown"], value: "instead" }))
+        const [named] = yield* told("FallbackUsed", Fallback.fallback(died, { on: ["Malformed", "Unknown"], value: "instead" }))
         deepStrictEqual(named, yield* Effect.exit(died))
         assert.lengthOf(events, 0)
       }
@@ -127,7 +119,7 @@ describe("never", () => {
 
   it.effect("hides an interruption, from within or from outside", () =>
     Effect.gen(function*() {
-      const [exit] = yield* used(Fallback.fallback(Effect.interrupt, { classifier: anything, value: "instead" }))
+      const [exit] = yield* told("FallbackUsed", Fallback.fallback(Effect.interrupt, { classifier: anything, value: "instead" }))
       assert.isTrue(Exit.isInterrupted(exit))
       const fiber = yield* Effect.fork(Fallback.fallback(Effect.never, { classifier: anything, value: "instead" }))
       yield* Effect.yieldNow()
@@ -137,7 +129,7 @@ describe("never", () => {
   it.effect("is begun where all goes well", () =>
     Effect.gen(function*() {
       const to = () => Effect.die("begun")
-      const [exit, events] = yield* used(Fallback.fallback(Effect.succeed(1), { to }))
+      const [exit, events] = yield* told("FallbackUsed", Fallback.fallback(Effect.succeed(1), { to }))
       deepStrictEqual(exit, Exit.succeed(1))
       assert.lengthOf(events, 0)
     }))
@@ -238,13 +230,13 @@ describe("staleIfError", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* read(Effect.succeed(2)), 2)
       yield* TestClock.adjust("60 seconds")
-      const [exit, events] = yield* used(read(down))
+      const [exit, events] = yield* told("FallbackUsed", read(down))
       deepStrictEqual(exit, Exit.succeed(2))
       assert.strictEqual(events[0]?.source, "LastGood")
       assertSome(events[0]!.age, 60_000)
       assert.strictEqual((yield* Effect.flip(read(down, "USD"))).message, "Unavailable")
       yield* TestClock.adjust(1)
-      const [tooOld, none] = yield* used(read(down))
+      const [tooOld, none] = yield* told("FallbackUsed", read(down))
       deepStrictEqual(tooOld, Exit.fail(new Lost(Failure.unavailable())))
       assert.lengthOf(none, 0)
     }))
