@@ -112,11 +112,12 @@ export const withBody = (request: Request, bytes: Uint8Array): Request => {
     Effect.try({ try: f, catch: (cause) => new HttpServerError.RequestError({ request: view, reason: "Decode", cause }) })
   const text = () => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
   const stream = bytes.length === 0 ? Stream.empty : Stream.make(bytes)
-  const multipartStream = Stream.pipeThroughChannel(stream, Multipart.makeChannel(request.headers))
+  // Made when it is asked for: few requests are forms.
+  const multipartStream = () => Stream.pipeThroughChannel(stream, Multipart.makeChannel(request.headers))
   // What is read twice is parsed once: its parts lie in files of the request's scope.
   let persisted: Multipart.Persisted | undefined
   const multipart = Effect.suspend(() =>
-    persisted !== undefined ? Effect.succeed(persisted) : Effect.tap(Multipart.toPersisted(multipartStream), (parts) =>
+    persisted !== undefined ? Effect.succeed(persisted) : Effect.tap(Multipart.toPersisted(multipartStream()), (parts) =>
       Effect.sync(() => {
         persisted = parts
       })))
@@ -127,7 +128,7 @@ export const withBody = (request: Request, bytes: Uint8Array): Request => {
     urlParamsBody: { value: decoding(() => UrlParams.fromInput(new URLSearchParams(text()))) },
     arrayBuffer: { value: Effect.sync(() => bytes.slice().buffer) },
     stream: { value: stream },
-    multipartStream: { value: multipartStream },
+    multipartStream: { get: multipartStream },
     multipart: { value: multipart },
     modify: { value: (options: Parameters<Request["modify"]>[0]) => withBody(request.modify(options), bytes) }
   }
