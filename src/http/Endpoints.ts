@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import * as Classifier from "../core/Classifier.ts"
 import { InvalidOption, nonEmpty } from "../core/InvalidOption.ts"
 import * as Outcome from "../core/Outcome.ts"
-import { RetriesExhausted } from "../strategy/RetriesExhausted.ts"
 import type * as Middleware from "./Middleware.ts"
 
 /**
@@ -73,9 +72,8 @@ const choose = ({ at, failed, from }: Tries, isRefused: (index: number) => boole
   return best
 }
 
-/** Whether we refused to send: provably nothing has reached the endpoint. A retry or a deadline inside may have sent before it gave up. */
+/** Whether we refused to send: provably nothing has reached the endpoint. A deadline inside may pass after the request was sent. */
 const isRefusal = (error: unknown): boolean => {
-  if (error instanceof RetriesExhausted) return false
   const outcome = Classifier.error(error, 0)
   return Option.isSome(outcome) && Outcome.isFailed(outcome.value) && outcome.value.failure._tag === "Rejected" &&
     outcome.value.failure.by !== "DeadlineExceeded"

@@ -130,7 +130,7 @@ describe("an endpoint that is turned away by its breaker", () => {
       assert.strictEqual(yield* asked, "ab")
     })))
 
-  it.live("is not mistaken for one that a retry inside has given up on: that may have been sent", () =>
+  it.live("is not mistaken for one that a retry inside has given up on", () =>
     play([{ fails: "ECONNRESET" }], Effect.gen(function*() {
       const client = (yield* HttpClient.HttpClient).pipe(
         Resilience.withRetryOrFail({ ...atOnce, maxAttempts: 2 }),
@@ -138,6 +138,15 @@ describe("an endpoint that is turned away by its breaker", () => {
       )
       assert.isTrue(Exit.isFailure(yield* Effect.exit(client.get("/1"))))
       assert.strictEqual(yield* asked, "aa")
+    })))
+
+  it.effect("is not mistaken for one whose deadline has passed: that may have been sent", () =>
+    play(["hang"], Effect.gen(function*() {
+      const client = (yield* HttpClient.HttpClient).pipe(Resilience.withDeadline("1 second"), Resilience.withEndpoints([a, b]))
+      const fiber = yield* Effect.fork(Effect.flip(client.post("/orders")))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "DeadlineExceeded")
+      assert.strictEqual(yield* asked, "a")
     })))
 })
 

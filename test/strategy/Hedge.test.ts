@@ -319,6 +319,16 @@ describe("the budget", () => {
       assert.deepStrictEqual(none.lines.at(-1), "5 gave up BudgetExhausted")
     }))
 
+  it.effect("is not asked again in a call that it did not pay for, whose delay is 0 or whose first attempt fails beside others", () =>
+    Effect.gen(function*() {
+      const at0 = yield* story([good(50), good(0)], { delay: 0, maxAttempts: 5, budget: RetryBudget.none })
+      assert.deepStrictEqual(at0.lines, ["0 attempt 1", "0 no hedge 2 BudgetExhausted", "50 succeeded"])
+      const budget = yield* RetryBudget.make({ ratio: 1, floorPerSecond: 1, window: "1 hour" })
+      yield* story([good(0)], { delay: 100, budget }, 0)
+      const beside = yield* story([good(500), bad(10, busy), good(0)], { delay: 100, maxAttempts: 3, budget }, 1000)
+      assert.deepStrictEqual(beside.lines.slice(3), ["110 failed 503", "500 won 1", "500 succeeded"])
+    }))
+
   it.effect("has back what was paid for an attempt that a listener kept from beginning, or that a breaker turned away", () =>
     Effect.gen(function*() {
       const budget = yield* RetryBudget.make({ ratio: 0.5, floorPerSecond: 0, window: "1 hour" })
