@@ -26,6 +26,7 @@ describe("Idempotency.middleware", () => {
       Effect.Effect<HttpServerResponse.HttpServerResponse, "app", "service" | Needed>
     >()
     expectTypeOf(HttpRouter.empty.pipe(once)).toExtend<HttpApp.Default<unknown, Needed>>()
+    expectTypeOf(HttpRouter.empty.pipe(HttpRouter.use(once))).toExtend<HttpApp.Default<unknown, Needed>>()
     HttpApiBuilder.serve(once)
     // @ts-expect-error an api has no error left to fail with
     HttpApiBuilder.serve(Idempotency.middleware({ caller }))
