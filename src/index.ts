@@ -109,5 +109,13 @@ export * as Redaction from "./telemetry/Redaction.ts"
 export * as Trace from "./telemetry/Trace.ts"
 
 // policy: all of it at once
+export * as Ceiling from "./policy/Ceiling.ts"
+export * as Field from "./policy/Field.ts"
+export * as GuardPolicy from "./policy/GuardPolicy.ts"
+export * as InvalidPolicy from "./policy/InvalidPolicy.ts"
+export * as Nearest from "./policy/Nearest.ts"
+export * as Policy from "./policy/Policy.ts"
+export * as ResendPolicy from "./policy/ResendPolicy.ts"
+export * as WirePolicy from "./policy/WirePolicy.ts"
 export * as Resilience from "./policy/Resilience.ts"
 export * as ResilientClient from "./policy/ResilientClient.ts"
