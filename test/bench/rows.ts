@@ -11,6 +11,7 @@ import * as MovingQuantile from "effect-resilience/strategy/MovingQuantile"
 import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { guards } from "./guards.ts"
 import * as Noop from "./noop.ts"
 
 type Client = HttpClient.HttpClient.With<unknown>
@@ -124,7 +125,8 @@ export const contests = (tracing: Tracing): ReadonlyArray<Contest> => [
     name: `busy-${tracing}`,
     title: `Fail, fail, succeed, 503 with a body to release, no wait, tracing ${tracing}`,
     ...thrice("busy")
-  }
+  },
+  ...(tracing === "off" ? guards() : [])
 ]
 
 /** Many calls, one after another, in one fiber. */
