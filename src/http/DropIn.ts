@@ -11,9 +11,11 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
+import type * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import type * as Deadline from "../strategy/Deadline.ts"
+import type * as RateLimit from "../strategy/RateLimit.ts"
 import type * as Retry from "../strategy/Retry.ts"
 import type * as Timeout from "../strategy/Timeout.ts"
 import type * as Redirect from "./Redirect.ts"
@@ -31,6 +33,8 @@ export type Refusal =
   | CircuitBreaker.CircuitOpen
   | Bulkhead.BulkheadFull
   | AdaptiveLimit.LimitReached
+  | RateLimit.RateLimited
+  | AdaptiveThrottle.LoadShed
   | Redirect.RedirectRefused
 
 /**

@@ -105,6 +105,17 @@ describe("RateLimit", () => {
       assert.strictEqual(yield* Fiber.join(fourth!), 2000)
     }))
 
+  it.effect("when the first in line is interrupted, one behind it that asks for less goes as soon as it can", () =>
+    Effect.gen(function*() {
+      const limiter = yield* RateLimit.make({ limit: 3, window: "1 second" })
+      yield* start(limiter, { cost: 2 })
+      const large = yield* start(limiter, { cost: 3 })
+      const small = yield* start(limiter)
+      yield* TestClock.adjust(400)
+      yield* Fiber.interrupt(large)
+      assert.strictEqual(yield* Fiber.join(small), 400)
+    }))
+
   it.effect("a wait that fits exactly into maxWait is begun, and one that is 1 ms longer is not", () =>
     Effect.gen(function*() {
       for (const [maxWait, ends] of [[1000, [0, 1000]], [999, [0, "MaxWait"]]] as const) {

@@ -1,5 +1,5 @@
 import type { HttpClient, HttpClientError } from "@effect/platform"
-import { AdaptiveThrottle, type Event, RateLimit, Resilience } from "effect-resilience"
+import { AdaptiveThrottle, DropIn, type Event, RateLimit, Resilience } from "effect-resilience"
 import { type Duration, Effect, type Option } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 
@@ -36,6 +36,13 @@ describe("RateLimit", () => {
     RateLimit.make({ limit: 1 })
     // @ts-expect-error no such algorithm
     RateLimit.make({ limit: 1, window: 1, algorithm: "fixed-window" })
+  })
+})
+
+describe("DropIn", () => {
+  it("folds both refusals into the platform's error", () => {
+    const limited = client.pipe(Resilience.withRateLimit({ limiter }), Resilience.withAdaptiveThrottle({ throttle }))
+    expectTypeOf(DropIn.fold(limited)).toEqualTypeOf<HttpClient.HttpClient>()
   })
 })
 
