@@ -17,7 +17,7 @@
  *   let sent = 0
  *   const call = Effect.suspend(() => Effect.fail((sent++, new Busy()))).pipe(AdaptiveThrottle.shed({ throttle }))
  *   for (let i = 0; i < 1000; i++) yield* Effect.exit(call)
- *   return sent < 100
+ *   return sent < 250
  * })
  *
  * await program.pipe(Effect.provide(TestContext.TestContext), Effect.runPromise) // => true
