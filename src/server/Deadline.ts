@@ -7,12 +7,15 @@
  * @since 0.1.0
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { durationMillis, nonEmpty } from "../core/InvalidOption.ts"
 import type { Millis } from "../core/Millis.ts"
 import * as TimeoutHeader from "../core/TimeoutHeader.ts"
@@ -119,9 +122,19 @@ const isOver: IsOver = { _tag: "IsOver" }
 
 const isTheEnd = (error: unknown): error is IsOver => error === isOver
 
-/** The answer to a request whose time is over. */
-const late = Problem.respond({
+const problem = Problem.respond({
   status: 504,
   title: "Deadline exceeded",
   detail: "The time that the caller gave to this request is over."
 })
+
+/**
+ * The answer to a request whose time is over. Its body is a stream: the caller is often gone by now, and of another body the platform's
+ * server on Node waits for the end, which then never comes.
+ */
+const late = problem.body._tag === "Uint8Array"
+  ? HttpServerResponse.setBody(
+    problem,
+    HttpBody.stream(Stream.make(problem.body.body), problem.body.contentType, problem.body.contentLength)
+  )
+  : problem

@@ -126,9 +126,16 @@ export const within = <A, E, R, E2>(
           resume(Effect.succeed(timedOut ? Exit.fail(onTimeout()) : given))
         })
       })
-      return Effect.matchCauseEffect(RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(ended) : ended, {
+      return Effect.matchCauseEffect(Effect.interruptible(ended), {
         // Only the interruption of the caller ends up here.
-        onFailure: (cause) => Effect.zipRight(Fiber.interrupt(child.fiber), Effect.failCause(cause)),
+        onFailure: (cause) =>
+          Effect.flatMap(Fiber.interrupt(child.fiber), (exit) => {
+            const given = Exit.flatten(exit)
+            // Outside, a region may say that it cannot be interrupted, and a part of it inside that it can: who has not been has its way.
+            return RuntimeFlags.interruptible(runtimeFlags) || Exit.isFailure(given) && Cause.isInterruptedOnly(given.cause)
+              ? Effect.failCause(cause)
+              : Child.adopt(child, given)
+          }),
         onSuccess: (exit) => Child.adopt(child, exit)
       })
     }))
