@@ -151,6 +151,7 @@ describe("the package", () => {
       ["-p", ".ci/tsconfig.build.json", "--outDir", path.join(folder, "dist")],
       { cwd: root }
     )
+    execFileSync(path.join(root, "node_modules/.bin/tsx"), [".ci/bundle.ts", path.join(folder, "dist")], { cwd: root })
   })
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -159,7 +160,8 @@ describe("the package", () => {
     for (const specifier of specifiers) {
       const file = require.resolve(specifier)
       expect(existsSync(file), specifier).toBe(true)
-      expect(existsSync(file.replace(/\.js$/, ".d.ts")), `types of ${specifier}`).toBe(true)
+      const types = file.replace("/dist/bundle/", "/dist/").replace(/\.js$/, ".d.ts")
+      expect(existsSync(types), `types of ${specifier}`).toBe(true)
     }
     for (const door of Object.values<{ types?: string } | string | null>(manifest.exports)) {
       if (typeof door === "object" && door?.types !== undefined && !door.types.includes("*")) {
@@ -170,6 +172,36 @@ describe("the package", () => {
 
   it("can be imported by plain Node, all of it", () => {
     const script = `for (const each of ${JSON.stringify(specifiers)}) await import(each)`
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, stdio: "pipe" })
+  })
+
+  it("is there once in a process, whichever way it is imported", () => {
+    const modules = specifiers.filter((each) => floors.some((floor) => each.startsWith(`effect-resilience/${floor}/`)))
+    const script = `
+      const index = await import("effect-resilience")
+      const state = await import("effect-resilience/strategy/Observer")
+      if (index.Observer.none !== state.none) throw new Error("two observers")
+      for (const each of ${JSON.stringify(modules)}) {
+        const name = each.split("/").at(-1)
+        const own = await import(each)
+        const shown = index[name]
+        // Of two modules of one name the index shows the one over HTTP.
+        if (Object.keys(own).every((key) => key in shown) && Object.keys(own).length === Object.keys(shown).length) {
+          for (const key of Object.keys(own)) if (own[key] !== shown[key]) throw new Error(each + " has another " + key)
+        }
+      }
+    `
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, stdio: "pipe" })
+  })
+
+  it("exports the same to Node and to bundlers", () => {
+    const files = ["index.js", ...sources.filter((file) => file !== "index.ts").map((file) => file.replace(/\.ts$/, ".js"))]
+    const script = `
+      for (const file of ${JSON.stringify(files)}) {
+        const [bundled, single] = await Promise.all(["./dist/bundle/", "./dist/"].map((each) => import(each + file)))
+        if (Object.keys(bundled).join() !== Object.keys(single).join()) throw new Error(file)
+      }
+    `
     execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, stdio: "pipe" })
   })
 

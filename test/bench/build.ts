@@ -34,6 +34,11 @@ export const build = async (): Promise<Built> => {
     { cwd: root, stdio: ["ignore", process.stderr, process.stderr] }
   )
   await succeeded(compiled, "tsc")
+  const bundled = spawn(path.join(root, "node_modules/.bin/tsx"), [".ci/bundle.ts", path.join(folder, "dist")], {
+    cwd: root,
+    stdio: ["ignore", process.stderr, process.stderr]
+  })
+  await succeeded(bundled, "bundle")
   await bundle({
     entryPoints: [path.join(import.meta.dirname, "child.ts")],
     outdir: folder,
