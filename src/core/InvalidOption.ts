@@ -168,8 +168,13 @@ const printed = (range: Range, unit: string): string =>
 /** -0 becomes 0: the two are equal, yet print and divide differently. */
 const withoutSign = (n: number): number => n + 0
 
-/** Short and safe: what an object holds is not printed, for it may be a secret. */
-const show = (value: unknown): string => {
+/**
+ * Writes a value for a message: short, and safe, since what an object holds may be a secret and is not printed.
+ *
+ * @since 0.1.0
+ * @category messages
+ */
+export const show = (value: unknown): string => {
   switch (typeof value) {
     case "string":
       return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value)

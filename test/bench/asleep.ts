@@ -5,6 +5,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Backoff from "effect-resilience/core/Backoff"
 import * as Resilience from "effect-resilience/policy/Resilience"
 import * as ResilientClient from "effect-resilience/policy/ResilientClient"
+import * as RetryBudget from "effect-resilience/strategy/RetryBudget"
 import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -28,13 +29,15 @@ const get = (client: HttpClient.HttpClient.With<unknown>): Call => () =>
 const wait = "25 seconds"
 const schedule = RetrySchedule.fromBackoff(Backoff.constant(wait))
 const busy = Noop.busy()
+/** Paid by all of the calls at once. */
+const budget = RetryBudget.make({ floorPerSecond: 1_000_000_000 })
 
 export const sleepers: Readonly<Record<string, Call>> = {
   "a fiber asleep": () => Effect.sleep(wait),
   "retry": get(Resilience.withRetry({ schedule })(busy)),
   "retry, a body of 16 KB was read": get(Resilience.withRetry({ schedule })(Noop.busyWithBody())),
   "ResilientClient.make()": get(
-    Effect.runSync(Effect.provideService(ResilientClient.make({ retry: { schedule } }), HttpClient.HttpClient, busy))
+    Effect.runSync(Effect.provideService(ResilientClient.make({ retry: { schedule }, budget }), HttpClient.HttpClient, busy))
   ),
   "platform: retryTransient": get(HttpClient.retryTransient(busy, { schedule: Schedule.spaced(wait) }))
 }

@@ -7,6 +7,7 @@ import * as ResilientClient from "effect-resilience/policy/ResilientClient"
 import * as Backoff from "effect-resilience/core/Backoff"
 import * as AdaptiveThrottle from "effect-resilience/strategy/AdaptiveThrottle"
 import * as RateLimit from "effect-resilience/strategy/RateLimit"
+import * as RetryBudget from "effect-resilience/strategy/RetryBudget"
 import * as MovingQuantile from "effect-resilience/strategy/MovingQuantile"
 import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
@@ -49,6 +50,9 @@ const limit = "10 seconds"
 
 /** What is fast here is hedged by nobody: no attempt has taken the time that must pass at the least. */
 const learning = () => Effect.runSync(MovingQuantile.make({ fallback: limit, atLeast: limit }))
+
+/** A budget that is asked, and never empty: two resends for each call are more than the default one pays for. */
+const ample = () => RetryBudget.make({ floorPerSecond: 1_000_000_000 })
 
 /** A rate limit that is never reached. */
 const plenty = () => Effect.runSync(RateLimit.make({ limit: 1_000_000_000, window: "1 second" }))
@@ -94,7 +98,7 @@ const thrice = (how: "refused" | "busy"): Pick<Contest, "base" | "others"> => {
       { name: nullCheck, call: bare() },
       ...(how === "busy" ? [{ name: "bare, what is lost read in a fiber", call: bare(drained) }] : []),
       candidate("retry", Resilience.withRetry({ schedule: atOnce })(Noop.failFailSucceed(how))),
-      candidate("ResilientClient.make()", shipped(Noop.failFailSucceed(how), { retry: { schedule: atOnce } })),
+      candidate("ResilientClient.make()", shipped(Noop.failFailSucceed(how), { retry: { schedule: atOnce }, budget: ample() })),
       candidate("platform: retryTransient", HttpClient.retryTransient(Noop.failFailSucceed(how), { times: 3 }))
     ]
   }

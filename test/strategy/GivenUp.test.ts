@@ -120,8 +120,8 @@ describe("a resilient client inside of a resilient client", () => {
     it.effect(`sends three requests and not nine: ${name}`, () =>
       Effect.gen(function*() {
         const script = yield* HttpScript.make([answer], { atEnd: "repeatLast" })
-        const inner = Middleware.applyTo(script.client, ResilientClient.middleware({ deadline: "1 minute" }))
-        const outer = inner.pipe(DropIn.fold, HttpClient.filterStatusOk, Middleware.applyTo(ResilientClient.middleware({ deadline: "2 minutes" })))
+        const inner = Middleware.applyTo(script.client, yield* ResilientClient.middleware({ deadline: "1 minute" }))
+        const outer = inner.pipe(DropIn.fold, HttpClient.filterStatusOk, Middleware.applyTo(yield* ResilientClient.middleware({ deadline: "2 minutes" })))
         const fiber = yield* Effect.fork(outer.get("http://users.test/1").pipe(Retry.retry(three)))
         yield* TestClock.adjust("10 minutes")
         assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))

@@ -7,6 +7,8 @@ import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { describe, expectTypeOf, it } from "vitest"
 import {
+  type Bulkhead,
+  type CircuitBreaker,
   Classifier,
   Deadline,
   DropIn,
@@ -16,10 +18,12 @@ import {
   ResilientClient,
   Retry,
   RetrySchedule,
+  Strategy,
   Timeout
 } from "effect-resilience"
 
 declare const client: HttpClient.HttpClient
+declare const needing: RetrySchedule.RetrySchedule<"schedule">
 declare const typed: HttpClient.HttpClient.With<"own error", Dependency>
 
 class Dependency extends Context.Tag("Dependency")<Dependency, number>() {}
@@ -130,6 +134,61 @@ describe("the two faces of a client", () => {
         HttpClient.HttpClient
       >
     >()
+  })
+
+  it("the typed one shows what each strategy that is given adds, and nothing of one that is left out", () => {
+    const guarded = ResilientClient.make({
+      attemptTimeout: "none",
+      deadline: "none",
+      circuitBreaker: Strategy.circuitBreaker(),
+      bulkhead: Strategy.bulkhead({ permits: 1 }),
+      rateLimit: "none"
+    })
+    expectTypeOf(guarded).toEqualTypeOf<
+      Effect.Effect<With<Platform | CircuitBreaker.CircuitOpen | Bulkhead.BulkheadFull>, never, HttpClient.HttpClient>
+    >()
+  })
+
+  it("the typed one shows what a fallback, a fault and a schedule of one's own need and fail with", () => {
+    const own = ResilientClient.make({
+      deadline: "none",
+      chaos: Strategy.chaos({ faults: [{ rate: 0, failure: () => "own error" as const }] }),
+      fallback: Strategy.fallback({ to: () => Effect.zipRight(Dependency, Effect.fail(1)) }),
+      retry: { schedule: needing }
+    })
+    expectTypeOf(own).toEqualTypeOf<
+      Effect.Effect<With<Platform | Timeout.AttemptTimeout | "own error" | number, Dependency | "schedule">, never, HttpClient.HttpClient>
+    >()
+  })
+
+  it("options that are not known by their literal type can fail with everything", () => {
+    const options: ResilientClient.Options = {}
+    expectTypeOf(ResilientClient.make(options)).toExtend<
+      Effect.Effect<With<Platform | DropIn.Refusal>, never, HttpClient.HttpClient>
+    >()
+  })
+
+  it("refuses a name that is no option, and a strategy in the place of another", () => {
+    // @ts-expect-error there is no such option
+    ResilientClient.make({ circuitBraker: Strategy.circuitBreaker() })
+    // @ts-expect-error a bulkhead is no circuit breaker
+    ResilientClient.make({ circuitBreaker: Strategy.bulkhead({ permits: 1 }) })
+    // @ts-expect-error nor in the drop-in face
+    ResilientClient.layer({ circuitBreaker: Strategy.bulkhead({ permits: 1 }) })
+    // @ts-expect-error what a fallback fails with is no HttpClientError
+    ResilientClient.layer({ fallback: Strategy.fallback({ to: () => Effect.fail(1) }) })
+  })
+
+  it("a service has a tag of its own, with its client and its layer", () => {
+    class Users extends ResilientClient.Service<Users>()("Users", { bulkhead: Strategy.bulkhead({ permits: 1 }) }) {}
+    expectTypeOf(Effect.flatMap(Users, (users) => users.get("/"))).toEqualTypeOf<
+      Effect.Effect<
+        HttpClientResponse.HttpClientResponse,
+        Platform | Timeout.AttemptTimeout | Deadline.DeadlineExceeded | Bulkhead.BulkheadFull,
+        Users
+      >
+    >()
+    expectTypeOf(Users.layer).toEqualTypeOf<Layer.Layer<Users, never, HttpClient.HttpClient>>()
   })
 
   it("the drop-in one is the platform's own", () => {
