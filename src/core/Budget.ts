@@ -26,7 +26,7 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import * as Failure from "./Failure.ts"
+import type * as Failure from "./Failure.ts"
 import { durationMillis, integerIn, numberIn } from "./InvalidOption.ts"
 import type { Millis } from "./Millis.ts"
 

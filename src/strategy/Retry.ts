@@ -25,18 +25,18 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Classifier from "../core/Classifier.ts"
 import * as Idempotency from "../core/Idempotency.ts"
 import { integerIn } from "../core/InvalidOption.ts"
 import * as Loop from "./Loop.ts"
-import type { RetriesExhausted } from "./RetriesExhausted.ts"
+import { RetriesExhausted } from "./RetriesExhausted.ts"
 import * as RetryBudget from "./RetryBudget.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 
 export { CurrentAttempt, type Position } from "./CurrentAttempt.ts"
-export { RetriesExhausted } from "./RetriesExhausted.ts"
+export { RetriesExhausted }
 
 /**
  * How to retry.

@@ -57,45 +57,40 @@ interface Timer {
 
 const isBefore = (one: Timer, other: Timer): boolean => one.due < other.due || one.due === other.due && one.order < other.order
 
-/** A binary heap: the earliest timer is at 0. */
-class Timers {
-  private readonly heap: Array<Timer> = []
+/** A pairing heap: a timer comes before all those below it. */
+interface Heap {
+  readonly timer: Timer
+  /** The first of those below; the others follow it as siblings. */
+  child: Heap | undefined
+  sibling: Heap | undefined
+}
 
-  push(timer: Timer): void {
-    const { heap } = this
-    let at = heap.push(timer) - 1
-    while (at > 0) {
-      const parent = at - 1 >> 1
-      if (!isBefore(timer, heap[parent]!)) break
-      heap[at] = heap[parent]!
-      at = parent
-    }
-    heap[at] = timer
-  }
+const meld = (one: Heap, other: Heap): Heap => {
+  const [first, second] = isBefore(other.timer, one.timer) ? [other, one] : [one, other]
+  second.sibling = first.child
+  first.child = second
+  return first
+}
 
-  pop(): Timer | undefined {
-    const { heap } = this
-    const [earliest] = heap
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return earliest
-    let at = 0
-    for (;;) {
-      const left = 2 * at + 1
-      if (left >= heap.length) break
-      const child = left + 1 < heap.length && isBefore(heap[left + 1]!, heap[left]!) ? left + 1 : left
-      if (!isBefore(heap[child]!, last)) break
-      heap[at] = heap[child]!
-      at = child
-    }
-    heap[at] = last
-    return earliest
+/** Those below a timer that has gone off, melded in pairs and then into one: that is what keeps it fast. */
+const meldAll = (first: Heap | undefined): Heap | undefined => {
+  const pairs: Array<Heap> = []
+  let next = first
+  while (next !== undefined) {
+    const one: Heap = next
+    const other: Heap | undefined = one.sibling
+    next = other?.sibling
+    one.sibling = undefined
+    if (other !== undefined) other.sibling = undefined
+    pairs.push(other === undefined ? one : meld(one, other))
   }
+  return pairs.reduceRight<Heap | undefined>((all, pair) => all === undefined ? pair : meld(all, pair), undefined)
 }
 
 /** A clock that stands still until it is told to go on. */
 class VirtualClock implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
-  private readonly timers = new Timers()
+  private timers: Heap | undefined
   private now = 0
   private order = 0
 
@@ -124,7 +119,10 @@ class VirtualClock implements Clock.Clock {
 
   private unsafeSchedule(go: () => void, duration: Duration.Duration): () => boolean {
     const timer = { due: this.now + Duration.toMillis(duration), order: this.order++, go, cancelled: false }
-    if (Number.isFinite(timer.due)) this.timers.push(timer)
+    if (Number.isFinite(timer.due)) {
+      const heap = { timer, child: undefined, sibling: undefined }
+      this.timers = this.timers === undefined ? heap : meld(this.timers, heap)
+    }
     return () => {
       const pending = !timer.cancelled
       timer.cancelled = true
@@ -134,15 +132,16 @@ class VirtualClock implements Clock.Clock {
 
   /** Goes on to the next timer; says whether there was one. */
   advance(): boolean {
-    for (;;) {
-      const timer = this.timers.pop()
-      if (timer === undefined) return false
+    while (this.timers !== undefined) {
+      const { child, timer } = this.timers
+      this.timers = meldAll(child)
       if (timer.cancelled) continue
       timer.cancelled = true
       this.now = Math.max(this.now, timer.due)
       timer.go()
       return true
     }
+    return false
   }
 }
 

@@ -2,7 +2,7 @@ import { HttpApiBuilder, type HttpApp, HttpRouter, type HttpServerRequest, type 
 import { IdempotencyStore } from "effect-resilience"
 import * as RedisStore from "effect-resilience/redis/IdempotencyStore"
 import * as Idempotency from "effect-resilience/server/Idempotency"
-import { Effect, type Layer, type Scope } from "effect"
+import type { Effect, Layer, Scope } from "effect"
 import type { Redis } from "ioredis"
 import { describe, expectTypeOf, it } from "vitest"
 
