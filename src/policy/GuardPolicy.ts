@@ -88,6 +88,10 @@ export const TripPolicy = Schema.Union(
 /** @since 0.1.0 @category models */
 export type TripPolicy = Schema.Schema.Type<typeof TripPolicy>
 
+/** A breaker that opens for no time would not be one. */
+const isPause = (backoff: Backoff) =>
+  backoff.kind === "constant" && backoff.delay === 0 ? { path: ["delay"], message: "a duration of at least \"1 milli\" here" } : undefined
+
 /**
  * Sending nothing for a while to what keeps failing.
  *
@@ -102,7 +106,7 @@ export const CircuitBreaker = Schema.Struct({
     })
   ),
   openDuration: optional(
-    part(Schema.Union(duration({ about: "Always so long." }), Backoff), {
+    part(Schema.Union(duration({ about: "Always so long." }), Backoff.pipe(Schema.filter(isPause))), {
       about: "How long it stays open. Left out: 5 seconds, doubling with each opening in a row, up to 60 seconds.",
       allowed: "a duration such as \"30 seconds\", or a backoff"
     })

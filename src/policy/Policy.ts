@@ -64,6 +64,20 @@ export const Statuses = Schema.Struct({
   Refused: meaning("The other side says no: not sent again.")
 })
 
+const known = ["Success", "Throttled", "Unavailable", "Refused"] as const
+
+/** A status has one meaning. */
+const isOnce = (statuses: Statuses) => {
+  const seen = new Set<number>()
+  for (const name of known) {
+    for (const [i, status] of (statuses[name] ?? []).entries()) {
+      if (seen.has(status)) return { path: [name, i], message: "a status that is named once" }
+      seen.add(status)
+    }
+  }
+  return undefined
+}
+
 /** @since 0.1.0 @category models */
 export interface Statuses extends Schema.Schema.Type<typeof Statuses> {}
 
@@ -78,7 +92,7 @@ const Fields = Schema.Struct({
       default: "http"
     })
   ),
-  statuses: optional(part(Statuses, { about: "What some statuses mean to all strategies, where that is not what they mean by default." })),
+  statuses: optional(part(Statuses.pipe(Schema.filter(isOnce)), { about: "What some statuses mean to all strategies, where that is not what they mean by default." })),
   chaos: strategy(WirePolicy.Chaos, { about: "Faults that are injected into attempts, where a `Chaos` reference turns them on.", default: absent }),
   deadlineHeader: strategy(WirePolicy.DeadlineHeader, { about: "Tells the other side with each attempt how much time is left.", default: absent }),
   attemptHeader: strategy(WirePolicy.AttemptHeader, { about: "Tells the other side with each resend which attempt it is.", default: absent }),
@@ -170,7 +184,13 @@ const options = { errors: "all", onExcessProperty: "error" } as const
 const decoding = ParseResult.decodeUnknownEither(schema, options)
 const encoding = ParseResult.encodeSync(schema, options)
 
-const decodeEither = (input: unknown): Either.Either<Policy, InvalidPolicy.InvalidPolicy> =>
+/**
+ * Reads a policy at once: see `decode`.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodeEither = (input: unknown): Either.Either<Policy, InvalidPolicy.InvalidPolicy> =>
   Either.mapLeft(decoding(input), (issue) => InvalidPolicy.fromIssue(issue, input))
 
 /**

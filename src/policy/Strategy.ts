@@ -48,6 +48,7 @@ import * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
 import * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import * as Bulkhead from "../strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
+import * as MovingQuantile from "../strategy/MovingQuantile.ts"
 import * as RateLimit from "../strategy/RateLimit.ts"
 import type * as Order from "./Order.ts"
 
@@ -183,31 +184,42 @@ export const endpoints = (options: Endpoints.Options | ReadonlyArray<string>): O
   of("endpoints", Endpoints.middleware(options))
 
 /**
- * Sends a request once more before the first attempt has ended, in the place of the retry.
+ * How to hedge the calls of a client.
  *
- * **Details**
- *
- * Further attempts are paid with the budget of the client. A delay that is learned is a handle, and made before:
- * `Hedge.movingQuantile`.
+ * @since 0.1.0
+ * @category models
+ */
+export interface HedgeOptions extends Omit<Hedge.Options, "budget" | "delay" | "name"> {
+  /** A duration, a handle that is shared with others, or how to make one for each client. See `Hedge`. */
+  readonly delay: Hedge.Options["delay"] | MovingQuantile.Options
+}
+
+const isLearned = (delay: HedgeOptions["delay"]): delay is MovingQuantile.Options => typeof delay === "object" && "fallback" in delay &&
+  !MovingQuantile.isMovingQuantile(delay)
+
+/**
+ * Sends a request once more before the first attempt has ended, in the place of the retry. Further attempts are paid with the budget
+ * of the client.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const hedge = (options: Omit<Hedge.Options, "budget" | "name">): Order.Strategy<"resend"> => {
+export const hedge = ({ delay, ...options }: HedgeOptions): Order.Strategy<"resend"> => {
+  const learning: Effect.Effect<Hedge.Options["delay"]> = isLearned(delay) ? MovingQuantile.make(delay) : Effect.succeed(delay)
   // Checked here. What it is paid with belongs to the client.
-  Hedge.middleware(options)
+  Hedge.middleware({ ...options, delay: isLearned(delay) ? delay.fallback : delay })
   return {
     place: "resend",
     make: ({ budget, classifier, keyHeaders, name }) =>
-      Effect.sync(() =>
+      Effect.map(learning, (delay) =>
         Hedge.middleware({
           ...options,
+          delay,
           classifier: options.classifier ?? classifier,
           keyHeaders: options.keyHeaders ?? keyHeaders,
           budget,
           name
-        })
-      )
+        }))
   }
 }
 
