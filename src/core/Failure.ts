@@ -10,6 +10,7 @@
 import * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
 import type * as Pushback from "./Pushback.ts"
+import * as RpcStatus from "./RpcStatus.ts"
 
 /**
  * The connection was never made, so the request was never sent: refused, no such host, unreachable, connect timeout.
@@ -105,6 +106,8 @@ export interface RpcFailure extends Pushback.Answered {
   readonly code: string
   /** How long the server asked to wait; `None` where it asked nothing. */
   readonly retryAfter: Option.Option<Millis>
+  /** Whether the same call can succeed later, where that is said of the method. Absent: by the code. */
+  readonly resend?: Resend | undefined
 }
 
 /**
@@ -191,10 +194,11 @@ export const untrusted = (code: string): Untrusted => ({ _tag: "Untrusted", code
 export const malformed = (what: Malformed["what"], code: string): Malformed => ({ _tag: "Malformed", what, code })
 
 /** A gRPC or Connect status; the hint in ms. @since 0.1.0 @category constructors */
-export const rpcFailure = (code: string, retryAfter: Option.Option<Millis> = Option.none()): RpcFailure => ({
+export const rpcFailure = (code: string, retryAfter: Option.Option<Millis> = Option.none(), resend?: Resend): RpcFailure => ({
   _tag: "RpcFailure",
   code,
-  retryAfter
+  retryAfter,
+  ...(resend === undefined ? {} : { resend })
 })
 
 /** A refusal of our own; the hint in ms. @since 0.1.0 @category constructors */
@@ -294,7 +298,7 @@ const byKind = (self: Failure): Resend => {
     case "ServerFault":
       return self.status === 500 ? "always" : "no"
     case "RpcFailure":
-      return self.code === "UNAVAILABLE" || self.code === "RESOURCE_EXHAUSTED" ? "always" : "no"
+      return self.resend ?? (RpcStatus.isRetryable(self.code) ? "always" : "no")
     default:
       return "no"
   }
