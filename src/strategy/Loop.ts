@@ -291,7 +291,14 @@ class Run<S, A, E, R, E2, R2> {
       const payment = budget.withdraw(this.clock, { failure, floor: true })
       if (payment === undefined) return Effect.void
       this.paid = payment
-      return Effect.onError(restore(this.waiting), () => Effect.sync(() => budget.refund(this.clock, payment)))
+      const { waiting } = this
+      return Immediate.isSuccess(waiting) ? waiting : Effect.matchCauseEffect(restore(waiting), {
+        onFailure: (cause) => {
+          budget.refund(this.clock, payment)
+          return Effect.failCause(cause)
+        },
+        onSuccess: () => Effect.void
+      })
     })
   }
 
