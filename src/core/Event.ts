@@ -10,6 +10,7 @@ import type * as Option from "effect/Option"
 import type { Millis } from "./Millis.ts"
 import type * as Breaker from "./Breaker.ts"
 import type * as ChaosPlan from "./ChaosPlan.ts"
+import type * as Connection from "./Connection.ts"
 import type * as Decision from "./Decision.ts"
 import type * as Failure from "./Failure.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -332,6 +333,36 @@ export interface LimitRejected extends OfGuard {
 }
 
 /**
+ * A request is over on its connection: its body has been read, or it has failed, or was aborted. Its `call` names what traces; the ids
+ * join it with the attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectionTraced extends Base {
+  readonly _tag: "ConnectionTraced"
+  /** Counted from 1. */
+  readonly attempt: number
+  readonly traceId: string
+  /** Of the span of the attempt. */
+  readonly spanId: string
+  readonly trace: Connection.Trace
+}
+
+/** The body of a response is kept waiting, and its connection with it. Its `call` names the leak check. @since 0.1.0 @category models */
+export interface ResponseUnread extends Base {
+  readonly _tag: "ResponseUnread"
+  readonly method: string
+  /** Redacted. */
+  readonly url: string
+  readonly status: number
+  /** How long ago it was handed over, in ms. */
+  readonly age: Millis
+  /** `Age`: it is neither read nor released. `Collected`: nobody can do either any more. */
+  readonly because: "Age" | "Collected"
+}
+
+/**
  * What happened.
  *
  * @since 0.1.0
@@ -368,3 +399,5 @@ export type Event =
   | IdempotencySettled
   | IdempotencyRefused
   | IdempotencyBypassed
+  | ConnectionTraced
+  | ResponseUnread
