@@ -112,6 +112,15 @@ export const durationMillis = (text: string): Option.Option<Millis> => {
 }
 
 /**
+ * What a duration may be, in words.
+ *
+ * @since 0.1.0
+ * @category durations
+ */
+export const durationAllowed = ({ max = Ceiling.wait, min = 1 }: { readonly min?: Millis; readonly max?: Millis } = {}): string =>
+  `a duration from "${durationText(min)}" to "${durationText(max)}"`
+
+/**
  * A duration: a text such as "10 seconds", decoded to whole milliseconds.
  *
  * @since 0.1.0
@@ -119,7 +128,7 @@ export const durationMillis = (text: string): Option.Option<Millis> => {
  */
 export const duration = (given: About<string> & { readonly min?: Millis; readonly max?: Millis }) => {
   const { max = Ceiling.wait, min = 1 } = given
-  const allowed = `a duration from "${durationText(min)}" to "${durationText(max)}", such as "${given.default ?? "5 seconds"}"`
+  const allowed = `${durationAllowed({ min, max })}, such as "${given.default ?? "5 seconds"}"`
   return Schema.transformOrFail(Schema.String, Schema.Int.pipe(Schema.between(min, max)), {
     strict: true,
     decode: (text, _, ast) =>

@@ -8,7 +8,7 @@ import * as Ceiling from "./Ceiling.ts"
 import * as Field from "./Field.ts"
 import { Backoff } from "./ResendPolicy.ts"
 
-const { duration, integer, list, number, optional, part, word } = Field
+const { duration, durationAllowed, integer, list, number, optional, part, word } = Field
 
 const states = {
   per: optional(word(["origin", "client"], { about: "What has a state of its own: each origin, or the client as a whole.", default: "origin" }))
@@ -32,7 +32,7 @@ const window = part(
   ),
   {
     about: "How much of the past is looked at: a time, or a number of calls.",
-    allowed: "a duration such as \"30 seconds\", or an object with `calls`",
+    allowed: `${durationAllowed({ max: Ceiling.window })}, or an object with \`calls\``,
     default: "30 seconds"
   }
 )
@@ -108,7 +108,7 @@ export const CircuitBreaker = Schema.Struct({
   openDuration: optional(
     part(Schema.Union(duration({ about: "Always so long." }), Backoff.pipe(Schema.filter(isPause))), {
       about: "How long it stays open. Left out: 5 seconds, doubling with each opening in a row, up to 60 seconds.",
-      allowed: "a duration such as \"30 seconds\", or a backoff"
+      allowed: `${durationAllowed()}, or a backoff`
     })
   ),
   retryAfterAtMost: optional(

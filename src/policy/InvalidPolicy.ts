@@ -16,6 +16,7 @@ import * as Nearest from "./Nearest.ts"
  *
  * - `Wrong`: what stands there may not
  * - `Missing`: something must stand there
+ * - `Unreadable`: it is no JSON, from a place on, where that is known
  * - `Unknown`: no field has this name; `nearest` is the one that may have been meant, `known` are all that there are
  *
  * @since 0.1.0
@@ -24,6 +25,7 @@ import * as Nearest from "./Nearest.ts"
 export type Problem =
   | { readonly _tag: "Wrong"; readonly path: Path; readonly value: unknown; readonly allowed: string }
   | { readonly _tag: "Missing"; readonly path: Path; readonly allowed: string }
+  | { readonly _tag: "Unreadable"; readonly path: Path; readonly at: Option.Option<{ readonly line: number; readonly column: number }> }
   | {
     readonly _tag: "Unknown"
     readonly path: Path
@@ -58,13 +60,12 @@ export class InvalidPolicy extends Data.TaggedError("InvalidPolicy")<{
 }
 
 /**
- * An error of one thing that is wrong with the whole.
+ * An error of one thing.
  *
  * @since 0.1.0
  * @category errors
  */
-export const whole = (value: unknown, allowed: string): InvalidPolicy =>
-  new InvalidPolicy({ source: Option.none(), problems: [{ _tag: "Wrong", path: [], value, allowed }] })
+export const of = (problem: Problem): InvalidPolicy => new InvalidPolicy({ source: Option.none(), problems: [problem] })
 
 /**
  * The same error, with where the policy was read from.
@@ -117,6 +118,11 @@ export const describe = (problem: Problem): string => {
       return `${path} must be ${problem.allowed}, got ${show(problem.value)}`
     case "Missing":
       return `${path} is missing: it must be ${problem.allowed}`
+    case "Unreadable":
+      return Option.match(problem.at, {
+        onNone: () => `${path} must be JSON, and is not: its end is missing, perhaps`,
+        onSome: ({ column, line }) => `${path} must be JSON, and is not from line ${line}, column ${column} on`
+      })
     case "Unknown": {
       if (problem.known.length === 0) return `${path} has a name that none may have, got ${show(problem.value)}`
       const hint = Option.match(problem.nearest, {

@@ -37,7 +37,7 @@ import * as InvalidPolicy from "./InvalidPolicy.ts"
 import * as ResendPolicy from "./ResendPolicy.ts"
 import * as WirePolicy from "./WirePolicy.ts"
 
-const { duration, integer, list, optional, part, text, word } = Field
+const { duration, durationAllowed, integer, list, optional, part, text, word } = Field
 
 const none = word(["none"], { about: "Not there." })
 
@@ -86,7 +86,7 @@ const Fields = Schema.Struct({
   name: optional(
     text({
       about: "The name of the call's span, and of the call in events.",
-      allowed: "a text of 1 to 100 characters",
+      allowed: "a text of 1 to 100 characters, none of them a control character",
       pattern: /^[^\p{Cc}]+$/u,
       atMost: 100,
       default: "http"
@@ -103,7 +103,7 @@ const Fields = Schema.Struct({
   attemptTimeout: optional(
     part(Schema.Union(none, duration({ about: "Until the headers have arrived, or the body where it is buffered." }), WirePolicy.AttemptTimeout), {
       about: "How long an attempt may take.",
-      allowed: "\"none\", a duration such as \"2 seconds\", or an object with `limit`",
+      allowed: `"none", ${durationAllowed()}, or an object with \`limit\``,
       default: "10 seconds"
     })
   ),
@@ -137,7 +137,7 @@ const Fields = Schema.Struct({
   deadline: optional(
     part(Schema.Union(none, duration({ about: "For the call." })), {
       about: "How long a call may take: its attempts, its waits, and the reading of its body.",
-      allowed: "\"none\" or a duration such as \"10 seconds\"",
+      allowed: `"none" or ${durationAllowed()}, such as "10 seconds"`,
       default: "30 seconds"
     })
   )

@@ -9,6 +9,7 @@ import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as InvalidPolicy from "./InvalidPolicy.ts"
 import * as Policy from "./Policy.ts"
 import * as PolicyConfig from "./PolicyConfig.ts"
@@ -17,10 +18,21 @@ import * as PolicyConfig from "./PolicyConfig.ts"
 const longest = 1_048_576
 
 const parse = (text: string): Effect.Effect<unknown, InvalidPolicy.InvalidPolicy> => {
-  if (text.length > longest) return InvalidPolicy.whole(text, `a text of JSON of at most ${longest} characters`)
+  if (text.length > longest) {
+    return InvalidPolicy.of({ _tag: "Wrong", path: [], value: text.length, allowed: `a text of at most ${longest} characters` })
+  }
   return Effect.try({
     try: (): unknown => JSON.parse(text),
-    catch: () => InvalidPolicy.whole(text, "a text of JSON")
+    catch: (error) => InvalidPolicy.of({ _tag: "Unreadable", path: [], at: placeIn(text, error) })
+  })
+}
+
+/** Engines say where in their message, if at all. */
+const placeIn = (text: string, error: unknown) => {
+  const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1]
+  return Option.map(Option.fromNullable(position), (position) => {
+    const lines = text.slice(0, Number(position)).split("\n")
+    return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 }
   })
 }
 

@@ -8,7 +8,7 @@ import { defaultRetryAfterCap } from "../core/Decision.ts"
 import * as Ceiling from "./Ceiling.ts"
 import * as Field from "./Field.ts"
 
-const { duration, durationText, integer, list, number, optional, part, word } = Field
+const { duration, durationAllowed, durationText, integer, list, number, optional, part, word } = Field
 
 const jitter = part(
   Schema.Union(
@@ -243,7 +243,7 @@ export const Hedge = Schema.Struct({
     ),
     {
       about: "How long the latest attempt is waited for before the next is begun: a fixed time, or one that is learned.",
-      allowed: "a duration such as \"200 millis\", or an object with `fallback`"
+      allowed: `${durationAllowed({ min: 0 })}, or an object with \`fallback\``
     }
   ),
   maxAttempts: optional(
