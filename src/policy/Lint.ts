@@ -1,7 +1,7 @@
 /**
  * What is not good about a policy that is valid: limits that contradict each other, and ways to make an outage worse.
  *
- * A policy goes in, findings come out; nothing is run. The rules are data (`LintRule.all`), and an application can add its own.
+ * A policy goes in, findings come out; nothing is run. The rules are data (`LintRules.all`), and an application can add its own.
  *
  * **Example** (An attempt that may take as long as the call)
  *
@@ -20,7 +20,8 @@ import * as Option from "effect/Option"
 import { InvalidOption, numberIn } from "../core/InvalidOption.ts"
 import * as Bounds from "./Bounds.ts"
 import { type Path, pathText } from "./InvalidPolicy.ts"
-import * as LintRule from "./LintRule.ts"
+import type * as LintRule from "./LintRule.ts"
+import * as LintRules from "./LintRules.ts"
 import * as Order from "./Order.ts"
 import type * as Policy from "./Policy.ts"
 
@@ -48,7 +49,7 @@ export interface Finding {
 export interface Options {
   /** How many calls a second are made, of each origin: more than 0. Left out, what depends on it is not checked. */
   readonly callsPerSecond?: number | undefined
-  /** Default: `LintRule.all`. */
+  /** Default: `LintRules.all`. */
   readonly rules?: ReadonlyArray<LintRule.Rule> | undefined
 }
 
@@ -59,7 +60,7 @@ export interface Options {
  * @category checking
  */
 export const lint = (policy: Policy.Policy, options: Options = {}): ReadonlyArray<Finding> => {
-  const { callsPerSecond, rules = LintRule.all } = options
+  const { callsPerSecond, rules = LintRules.all } = options
   const rate = Option.map(Option.fromNullable(callsPerSecond), (rate) => numberIn("Lint", "callsPerSecond", rate, { minExclusive: 0 }))
   const subject: LintRule.Subject = { policy, bounds: Bounds.of(policy), callsPerSecond: rate }
   const findings = rules.flatMap((rule) =>
