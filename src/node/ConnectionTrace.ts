@@ -1,0 +1,194 @@
+/**
+ * Where the time of each attempt went on its connection: waiting for one, DNS, TCP, TLS, writing the request, the first byte, the body.
+ *
+ * It listens on the channels on which Node and undici tell of requests, and knows an attempt by the `traceparent` that goes out with it.
+ * So it works for undici, `node:http` and `fetch` as they are, and needs nothing but the span of the attempt (`Resilience.withAttemptSpan`,
+ * which `ResilientClient` has).
+ *
+ * **Details**
+ *
+ * What is known when the headers have come, or when the attempt has failed, is written on the attempt's span: one event for each phase, at
+ * its instant. When the body is over too, the whole is told as a `ConnectionTraced` event. The channels are those of the process: the layer
+ * listens while its scope is open, and what is not provided costs nothing.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import * as Connection from "../core/Connection.ts"
+import { integerIn } from "../core/InvalidOption.ts"
+import * as Semconv from "../core/Semconv.ts"
+import * as Middleware from "../http/Middleware.ts"
+import * as CurrentAttempt from "../strategy/CurrentAttempt.ts"
+import * as Observer from "../strategy/Observer.ts"
+import * as Channels from "./Channels.ts"
+import * as Exchange from "./Exchange.ts"
+
+/**
+ * How much is remembered.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * How many attempts may wait for their headers at once and be followed; of more, the oldest are not. Each is forgotten when its attempt
+   * is over. Default: 10,000.
+   */
+  readonly capacity?: number | undefined
+}
+
+/** The name of each phase's event, made once. */
+const eventNames: { readonly [K in Connection.Phase]: string } = {
+  pool: `${Semconv.EVENT_CONNECTION}pool`,
+  dns: `${Semconv.EVENT_CONNECTION}dns`,
+  tcp: `${Semconv.EVENT_CONNECTION}tcp`,
+  tls: `${Semconv.EVENT_CONNECTION}tls`,
+  connect: `${Semconv.EVENT_CONNECTION}connect`,
+  send: `${Semconv.EVENT_CONNECTION}send`,
+  firstByte: `${Semconv.EVENT_CONNECTION}first_byte`,
+  body: `${Semconv.EVENT_CONNECTION}body`
+}
+
+/** Writes on the span of an attempt what is known so far. */
+const write = (span: Tracer.Span, exchange: Exchange.Exchange, end: Connection.End | undefined, now: bigint): void => {
+  const { idle } = exchange
+  const connection = Exchange.connectionOf(exchange)
+  if (Option.isSome(connection)) span.attribute(Semconv.CONNECTION_STATE, connection.value)
+  if (idle !== undefined) span.attribute(Semconv.CONNECTION_IDLE, Number(idle) / 1e9)
+  const facts = Exchange.factsOf(exchange)
+  if (Option.isSome(facts)) {
+    const { peer, tls } = facts.value
+    if (Option.isSome(peer)) {
+      span.attribute(Semconv.NETWORK_PEER_ADDRESS, peer.value.address)
+      span.attribute(Semconv.NETWORK_PEER_PORT, peer.value.port)
+    }
+    if (Option.isSome(tls)) {
+      // The conventions have the number alone.
+      span.attribute(Semconv.TLS_PROTOCOL_VERSION, tls.value.version.replace(/^TLSv/, ""))
+      if (Option.isSome(tls.value.alpn)) span.attribute(Semconv.TLS_NEXT_PROTOCOL, tls.value.alpn.value)
+    }
+  }
+  for (const { at, length, phase } of Connection.steps(Exchange.marksOf(exchange))) {
+    span.event(eventNames[phase], at, { [Semconv.CONNECTION_DURATION]: length / 1000 })
+  }
+  if (end === undefined || end._tag === "Completed") return
+  span.event(Semconv.EVENT_CONNECTION_FAILED, now, {
+    [Semconv.CONNECTION_PHASE]: end.phase,
+    [Semconv.ERROR_TYPE]: end._tag === "Failed" ? end.code : "aborted"
+  })
+}
+
+/** The span that the request goes out under: that of the attempt, and no other. */
+const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string): Tracer.Span | undefined => {
+  const span: unknown = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key)
+  // The tag holds spans of either kind.
+  const parent = span as Tracer.AnySpan | undefined
+  return parent?._tag === "Span" && traceparent.includes(parent.spanId) ? parent : undefined
+}
+
+/**
+ * Makes the middleware, which follows each attempt that comes by until the scope is closed. Stand with it nearest to the wire, inside the
+ * span of the attempt.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Middleware.Middleware, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const capacity = integerIn("ConnectionTrace.make", "capacity", options.capacity ?? 10_000, { min: 1 })
+    return Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const fork = yield* FiberSet.makeRuntime<never>()
+      const announced = new Map<string, Exchange.Exchange>()
+      const call = Observer.call("connection")
+      const now = () => clock.unsafeCurrentTimeNanos()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => Channels.subscribe({ now, find: (traceparent) => announced.get(traceparent) })),
+        (unsubscribe) =>
+          Effect.sync(() => {
+            unsubscribe()
+            announced.clear()
+          })
+      )
+      const follow = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string, span: Tracer.Span) => {
+        const listener = Observer.of(fiber)
+        const attempt = fiber.currentContext.unsafeMap.get(CurrentAttempt.CurrentAttempt.key)?.number ?? 1
+        let end: Connection.End | undefined
+        const exchange = Exchange.make(now(), (trace) => {
+          end = trace.end
+          if (listener === Observer.none) return
+          const told = Observer.emit(listener, {
+            _tag: "ConnectionTraced",
+            call,
+            at: clock.unsafeCurrentTimeMillis(),
+            attempt,
+            traceId: span.traceId,
+            spanId: span.spanId,
+            trace
+          })
+          // Nobody waits for a listener here: what takes time has a fiber of its own, which ends with the layer.
+          if (told !== Effect.void) fork(told)
+        })
+        announced.set(traceparent, exchange)
+        if (announced.size > capacity) announced.delete(announced.keys().next().value ?? traceparent)
+        return (failed: boolean): void => {
+          if (announced.get(traceparent) === exchange) announced.delete(traceparent)
+          if (exchange.transport === undefined) return
+          // Interrupted: the transport may say so later, and the span ends now.
+          if (failed) Exchange.end(exchange, { _tag: "Aborted", phase: Connection.phaseOf(Exchange.marksOf(exchange)) }, now)
+          if (span.sampled) write(span, exchange, end, now())
+        }
+      }
+      const middleware: Middleware.Middleware = (handler) => (request) => {
+        const traceparent = request.headers["traceparent"]
+        if (traceparent === undefined) return handler(request)
+        return Effect.withFiberRuntime((fiber) => {
+          const span = spanOf(fiber, traceparent)
+          if (span === undefined) return handler(request)
+          const over = follow(fiber, traceparent, span)
+          return Effect.onExit(Effect.suspend(() => handler(request)), (exit) => {
+            over(exit._tag === "Failure")
+            return Effect.void
+          })
+        })
+      }
+      return middleware
+    })
+  })
+
+/**
+ * Follows the attempts of the client that it is given, and gives it on. Provide it to `ResilientClient.layer`, and a transport to it.
+ *
+ * **Example** (What a client with phases is made of)
+ *
+ * ```ts
+ * import { ResilientClient } from "effect-resilience"
+ * import { Connections, ConnectionTrace } from "effect-resilience/node"
+ * import { Layer } from "effect"
+ *
+ * const HttpLive = ResilientClient.layer().pipe(
+ *   Layer.provide(ConnectionTrace.layer()),
+ *   Layer.provide(Connections.layerUndici({ maxSockets: 20 }))
+ * )
+ *
+ * Layer.isLayer(HttpLive) // => true
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> => {
+  // Options that are wrong stop the program here, and not when the layer is built.
+  const middleware = make({ capacity: integerIn("ConnectionTrace.layer", "capacity", options.capacity ?? 10_000, { min: 1 }) })
+  return Layer.scoped(
+    HttpClient.HttpClient,
+    Effect.zipWith(HttpClient.HttpClient, middleware, (client, follow) => Middleware.applyTo(client, follow))
+  )
+}
