@@ -14,8 +14,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Stream from "effect/Stream"
 import type { Millis } from "../core/Millis.ts"
+import * as Child from "../strategy/Child.ts"
 import * as Loop from "../strategy/Loop.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 
@@ -80,7 +82,16 @@ const counted = (response: HttpClientResponse.HttpClientResponse) => {
 export const abort = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   // The platform aborts when the reading of a body is interrupted, and only then. A fiber forked the usual way could be interrupted
   // before it has begun to read; this one begins at once.
-  Effect.suspend(() => Fiber.interrupt(Effect.runFork(Effect.exit(response.arrayBuffer))))
+  Effect.withFiberRuntime((fiber, status) => Fiber.interrupt(reading(response.arrayBuffer, fiber, status.runtimeFlags)))
+
+/** Reads in a fiber of its own, on the clock and the scheduler of the one that lets go, and interruptible although that may not be. */
+const reading = <A, E>(
+  read: Effect.Effect<A, E>,
+  parent: Fiber.RuntimeFiber<unknown, unknown>,
+  flags: RuntimeFlags.RuntimeFlags
+): Reading => Child.start(read, parent, RuntimeFlags.enable(flags, RuntimeFlags.Interruption)).fiber
+
+type Reading = Fiber.RuntimeFiber<unknown>
 
 /**
  * Aborts the rest of a response where no effect can be run: the abort begins at once, and nobody waits for it.
@@ -102,12 +113,12 @@ export const unsafeAbort = (response: HttpClientResponse.HttpClientResponse): vo
  * @category releasing
  */
 export const during = (response: HttpClientResponse.HttpClientResponse, delay: Millis): Effect.Effect<void> =>
-  Effect.withFiberRuntime((fiber) => {
+  Effect.withFiberRuntime((fiber, status) => {
     const how = plan(response)
     if (how === "abort") return Effect.zipRight(abort(response), Loop.wait(delay))
-    const reading = Effect.runFork(drain(response, how))
-    if (reading.unsafePoll() !== null) return Loop.wait(delay)
-    return waitBeside(reading, delay, Context.get(fiber.currentDefaultServices, Clock.Clock))
+    const draining = reading(drain(response, how), fiber, status.runtimeFlags)
+    if (draining.unsafePoll() !== null) return Loop.wait(delay)
+    return waitBeside(draining, delay, Context.get(fiber.currentDefaultServices, Clock.Clock))
   })
 
 /**
@@ -116,8 +127,8 @@ export const during = (response: HttpClientResponse.HttpClientResponse, delay: M
  * It limits itself from here on, so that it ends even where the fiber that is to wait does not live to do so. One step for both waits,
  * and nothing is held of a reading that has ended: many calls wait at once.
  */
-const waitBeside = (fiber: Fiber.RuntimeFiber<void>, delay: Millis, clock: Clock.Clock): Effect.Effect<void> => {
-  let reading: Fiber.RuntimeFiber<void> | undefined = fiber
+const waitBeside = (fiber: Reading, delay: Millis, clock: Clock.Clock): Effect.Effect<void> => {
+  let reading: Reading | undefined = fiber
   let waited = delay <= 0
   let resume = (_: Effect.Effect<void>) => {}
   const end = () => reading?.unsafeInterruptAsFork(FiberId.none)

@@ -5,6 +5,12 @@
  * runs, on a scheduler of its own, so an hour with a million waits takes as long as its computations. It is for whole loads:
  * what a policy does to a peer that is down for a minute, at a hundred calls a second.
  *
+ * **Gotchas**
+ *
+ * Nothing but time is waited for, and by `run` promises. A socket never answers here.
+ *
+ * `runSync` does not wait for promises either, as the reading of a body does, that of a scripted peer included.
+ *
  * **Example** (An hour of retries)
  *
  * ```ts
@@ -130,6 +136,11 @@ class VirtualClock implements Clock.Clock {
     }
   }
 
+  /** Whether time passes before anything else happens by itself. */
+  isNextLater(): boolean {
+    return this.timers === undefined || this.timers.timer.due > this.now
+  }
+
   /** Goes on to the next timer; says whether there was one. */
   advance(): boolean {
     while (this.timers !== undefined) {
@@ -162,15 +173,37 @@ class Machine {
   /** Runs until a fiber has ended, or nothing is left to do. */
   run<A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E | Stuck> {
     for (;;) {
+      this.runTasks()
+      const exit = fiber.unsafePoll()
+      if (exit !== null) return exit
+      if (!this.clock.advance() && this.tasks.length === 0) return this.stuck
+    }
+  }
+
+  /** The same, but before time passes every promise that can go on does. */
+  async runAsync<A, E>(fiber: Fiber.RuntimeFiber<A, E>): Promise<Exit.Exit<A, E | Stuck>> {
+    for (;;) {
+      this.runTasks()
+      if (this.clock.isNextLater()) {
+        await Effect.runPromise(Effect.sleep(0))
+        this.runTasks()
+      }
+      const exit = fiber.unsafePoll()
+      if (exit !== null) return exit
+      if (!this.clock.advance() && this.tasks.length === 0) return this.stuck
+    }
+  }
+
+  private runTasks(): void {
+    while (this.tasks.length > 0) {
       const due = this.tasks
       this.tasks = []
       for (const task of due) task()
-      const exit = fiber.unsafePoll()
-      if (exit !== null) return exit
-      if (this.tasks.length === 0 && !this.clock.advance() && this.tasks.length === 0) {
-        return Exit.fail(new Stuck({ at: this.clock.unsafeCurrentTimeMillis() }))
-      }
     }
+  }
+
+  private get stuck(): Exit.Exit<never, Stuck> {
+    return Exit.fail(new Stuck({ at: this.clock.unsafeCurrentTimeMillis() }))
   }
 }
 
@@ -201,6 +234,24 @@ export const runSyncExit = <A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E 
  * @category running
  */
 export const runSync = <A, E>(program: Effect.Effect<A, E>): A => Effect.runSync(runSyncExit(program))
+
+/**
+ * Runs a program in virtual time that also waits for promises: for the bodies of a scripted peer, say. It takes about a ms of real
+ * time for each instant at which something happens.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const run = <A, E>(program: Effect.Effect<A, E>): Effect.Effect<A, E | Stuck> =>
+  Effect.flatten(Effect.promise(async () => {
+    const machine = new Machine()
+    const fiber = machine.fork(program)
+    const exit = await machine.runAsync(fiber)
+    if (fiber.unsafePoll() !== null) return exit
+    fiber.unsafeInterruptAsFork(fiber.id())
+    await machine.runAsync(fiber)
+    return exit
+  }))
 
 /**
  * Starts fibers at a steady pace, `perSecond` of them for so many seconds, and waits until all of them have ended.
