@@ -3,15 +3,19 @@
  *
  * @since 0.1.0
  */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { maxDelay } from "../core/Millis.ts"
+import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Deadline from "../strategy/Deadline.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Body from "./Body.ts"
 import type * as Middleware from "./Middleware.ts"
+import * as Overrides from "./Overrides.ts"
 
 export { Deadline, DeadlineExceeded, remaining, within } from "../strategy/Deadline.ts"
 
@@ -24,14 +28,28 @@ export { Deadline, DeadlineExceeded, remaining, within } from "../strategy/Deadl
  */
 export const middleware = (limit: Duration.DurationInput): Middleware.Middleware<Deadline.DeadlineExceeded> => {
   const millis = Timeout.limitMillis("Deadline", limit)
-  if (millis >= maxDelay) return (handler) => handler
-  return (handler) => (request) =>
-    Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Deadline.Deadline), ([now, outer]) => {
-      const deadline = Math.min(now + millis, Option.getOrElse(outer, () => Infinity))
-      const exceeded = () => new Deadline.DeadlineExceeded({ deadline, limit: deadline - now })
-      return Effect.map(
-        Deadline.until(handler(request), deadline, millis),
-        (response) => Body.readableUntil(response, deadline, exceeded)
-      )
+  return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | Deadline.DeadlineExceeded, R> => (request) =>
+    Effect.withFiberRuntime<Response, E | Deadline.DeadlineExceeded, R>((fiber) => {
+      const entry = Overrides.of(fiber, request)
+      if (entry === undefined) return limited(fiber, handler(request), millis)
+      const call = Effect.suspend(() => handler(request))
+      return Overrides.bind(limited(fiber, call, entry.overrides.deadline ?? millis), entry, request)
     })
+}
+
+type Response = HttpClientResponse.HttpClientResponse
+
+const limited = <E, R>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  call: Effect.Effect<Response, E, R>,
+  millis: Millis
+): Effect.Effect<Response, E | Deadline.DeadlineExceeded, R> => {
+  if (millis >= maxDelay) return call
+  const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+  const deadline = Math.min(now + millis, Option.getOrElse(Deadline.of(fiber), () => Infinity))
+  const exceeded = () => new Deadline.DeadlineExceeded({ deadline, limit: deadline - now })
+  return Effect.map(
+    Deadline.until(call, deadline, millis),
+    (response) => Body.readableUntil(response, deadline, exceeded)
+  )
 }

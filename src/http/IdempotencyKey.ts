@@ -8,12 +8,14 @@
  */
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Failure from "../core/Failure.ts"
 import { InvalidOption, nonEmpty } from "../core/InvalidOption.ts"
 import type * as Middleware from "./Middleware.ts"
+import * as Overrides from "./Overrides.ts"
 
 /**
  * A key that cannot be put on the wire. The key itself is left out of the message: some treat it as a secret.
@@ -131,7 +133,7 @@ export const encode = (
  *
  * **Details**
  *
- * A key that the request already carries is sent as it is, once it has been checked. A key that no header may hold (CR, LF, NUL,
+ * A key that the request already carries is sent as it is, once it has been checked; else one that is given for it (`Overrides`). A key that no header may hold (CR, LF, NUL,
  * anything outside latin1) fails here with the platform's `RequestError` of reason `Encode`, whose cause is
  * `InvalidIdempotencyKey`, and nothing is sent.
  *
@@ -171,14 +173,29 @@ export const middleware = (options: Options = {}): Middleware.Middleware<HttpCli
   const written = (key: string, request: HttpClientRequest.HttpClientRequest, format: Format) =>
     Effect.mapError(encode(key, { header, format }), (cause) =>
       new HttpClientError.RequestError({ request, reason: "Encode", cause, description: cause.message }))
-  return (handler) => (request) => {
-    const own = request.headers[name]
-    // A key that stands in the header already is written in whichever format its writer chose.
-    if (own !== undefined) return Effect.flatMap(written(own, request, "bare"), () => handler(request))
-    if (!keyed.has(request.method)) return handler(request)
-    return Effect.flatMap(Generator, (generate) =>
-      Effect.flatMap(generate, (key) =>
-        Effect.flatMap(written(key, request, format), (value) =>
-          handler(HttpClientRequest.setHeader(request, header, value)))))
+  const problem = "the key was given for one request, and another has been sent with it"
+  const taken = (request: HttpClientRequest.HttpClientRequest) =>
+    new HttpClientError.RequestError({
+      request,
+      reason: "Encode",
+      cause: new InvalidIdempotencyKey({ header, problem }),
+      description: `${header}: ${problem}`
+    })
+  return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | HttpClientError.RequestError, R> => {
+    const send = (key: string, request: HttpClientRequest.HttpClientRequest) =>
+      Effect.flatMap(written(key, request, format), (value) => handler(HttpClientRequest.setHeader(request, header, value)))
+    return (request) => {
+      const own = request.headers[name]
+      // A key that stands in the header already is written in whichever format its writer chose.
+      if (own !== undefined) return Effect.flatMap(written(own, request, "bare"), () => handler(request))
+      return Effect.withFiberRuntime<HttpClientResponse.HttpClientResponse, E | HttpClientError.RequestError, R>((fiber) => {
+        const entry = Overrides.of(fiber, request)
+        const given = entry && Overrides.keyFor(entry, request)
+        if (given === "taken") return Effect.fail(taken(request))
+        if (given !== undefined) return send(given.key, request)
+        if (!keyed.has(request.method)) return handler(request)
+        return Effect.flatMap(Context.get(fiber.currentContext, Generator), (key) => send(key, request))
+      })
+    }
   }
 }

@@ -3,13 +3,15 @@
  *
  * @since 0.1.0
  */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { maxDelay } from "../core/Millis.ts"
+import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Body from "./Body.ts"
 import type * as Middleware from "./Middleware.ts"
+import * as Overrides from "./Overrides.ts"
 
 export { AttemptTimeout, timeout } from "../strategy/Timeout.ts"
 
@@ -38,16 +40,29 @@ export interface Options {
 export const middleware = (options: Options | Duration.DurationInput): Middleware.Middleware<Timeout.AttemptTimeout> => {
   const { covers = "headers", limit }: Options = isOptions(options) ? options : { limit: options }
   const millis = Timeout.limitMillis("Timeout", limit)
-  if (millis >= maxDelay) return (handler) => handler
+  const ofClient = limited(millis, covers)
+  return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | Timeout.AttemptTimeout, R> => (request) =>
+    Effect.withFiberRuntime<Response, E | Timeout.AttemptTimeout, R>((fiber) => {
+      const entry = Overrides.of(fiber, request)
+      if (entry === undefined) return ofClient(handler(request))
+      const { attemptTimeout } = entry.overrides
+      const limit = attemptTimeout === undefined ? ofClient : limited(attemptTimeout, covers)
+      return Overrides.bind(limit(Effect.suspend(() => handler(request))), entry, request)
+    })
+}
+
+type Response = HttpClientResponse.HttpClientResponse
+
+const limited = (millis: Millis, covers: "headers" | "body") => {
   const late = (phase: "headers" | "body") => () => new Timeout.AttemptTimeout({ limit: millis, phase })
   const headers = late("headers")
   const body = late("body")
-  return covers === "headers"
-    ? (handler) => (request) => Timeout.within(handler(request), millis, headers, "attempt")
-    : (handler) => (request) =>
-      Effect.flatMap(Clock.currentTimeMillis, (start) =>
+  return <E, R>(attempt: Effect.Effect<Response, E, R>): Effect.Effect<Response, E | Timeout.AttemptTimeout, R> =>
+    covers === "headers" || millis >= maxDelay
+      ? Timeout.within(attempt, millis, headers, "attempt")
+      : Effect.flatMap(Clock.currentTimeMillis, (start) =>
         Effect.map(
-          Timeout.within(handler(request), millis, headers, "attempt"),
+          Timeout.within(attempt, millis, headers, "attempt"),
           (response) => Body.readableUntil(response, start + millis, body)
         ))
 }

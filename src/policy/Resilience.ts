@@ -46,6 +46,8 @@ import * as Guard from "../http/Guard.ts"
 import * as Hedge from "../http/Hedge.ts"
 import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
+import * as Overrides from "../http/Overrides.ts"
+import * as PerRequest from "../http/PerRequest.ts"
 import * as Redirect from "../http/Redirect.ts"
 import * as Retry from "../http/Retry.ts"
 import * as Timeout from "../http/Timeout.ts"
@@ -240,6 +242,22 @@ export const withFallback = <K extends Failure.Tag = Fallback.Outage, E2 = never
  */
 export const withDeadline = (limit: Duration.DurationInput): Combinator<Deadline.DeadlineExceeded> =>
   Middleware.applyTo(Deadline.middleware(limit))
+
+/**
+ * Makes the calls of an effect otherwise than their clients say: `client.get(url).pipe(Resilience.override({ retry: "none" }))`.
+ *
+ * @since 0.1.0
+ * @category overriding
+ */
+export const override = Overrides.override
+
+/**
+ * Gives requests overrides by rules: which methods and paths, and what is otherwise for them. Below everything that they are about.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withPerRequest = (options: PerRequest.Options): Combinator => Middleware.applyTo(PerRequest.middleware(options))
 
 /**
  * Gives each call a span of kind INTERNAL, on which its waits and the reason of its end are written.

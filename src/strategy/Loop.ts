@@ -79,7 +79,18 @@ export type Ending<A, E, E2> = (
 ) => Effect.Effect<A, E | E2>
 
 /**
- * Runs one call.
+ * Another effect in the place of a call, where what surrounds its fiber asks for one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Instead<S, A, E, R> = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  subject: S
+) => Effect.Effect<A, E, R> | undefined
+
+/**
+ * Runs one call, or what is asked for instead.
  *
  * @since 0.1.0
  * @category running
@@ -88,9 +99,12 @@ export const run = <S, A, E, R, E2, R2>(
   plan: Plan<A, E, R2>,
   work: Work<S, A, E, R>,
   subject: S,
-  ending: Ending<A, E, E2>
+  ending: Ending<A, E, E2>,
+  instead?: Instead<S, A, E | E2, R | R2>
 ): Effect.Effect<A, E | E2, R | R2> =>
   Effect.withFiberRuntime<A, E | E2, R | R2>((fiber, status) => {
+    const other = instead?.(fiber, subject)
+    if (other !== undefined) return other
     const listener = Observer.of(fiber)
     if (listener !== Observer.none) {
       // What is begun is ended: from the first event on, the region cannot be interrupted, and nothing is done outside an effect.
