@@ -34,6 +34,7 @@ import * as Schema from "effect/Schema"
 import * as Field from "./Field.ts"
 import * as GuardPolicy from "./GuardPolicy.ts"
 import * as InvalidPolicy from "./InvalidPolicy.ts"
+import * as PolicyShape from "./PolicyShape.ts"
 import * as ResendPolicy from "./ResendPolicy.ts"
 import * as WirePolicy from "./WirePolicy.ts"
 
@@ -235,4 +236,5 @@ export const equivalence: Equivalence.Equivalence<Policy> = Schema.equivalence(s
  * @since 0.1.0
  * @category encoding
  */
-export const jsonSchema = (): JSONSchema.JsonSchema7Root => JSONSchema.make(schema)
+export const jsonSchema = (): Readonly<Record<string, unknown>> =>
+  PolicyShape.annotate({ ...JSONSchema.make(schema) }, PolicyShape.membersOf(schema.ast))

@@ -9,32 +9,13 @@
 import * as Config from "effect/Config"
 import * as Option from "effect/Option"
 import * as AST from "effect/SchemaAST"
-
-/** What may stand at a path: one of these. */
-type Node = ReadonlyArray<AST.AST>
-
-/** The members of a schema as it is written, without what it checks. */
-const membersOf = (ast: AST.AST): Node => {
-  switch (ast._tag) {
-    case "Union":
-      return ast.types.flatMap(membersOf)
-    case "Transformation":
-    case "Refinement":
-      return membersOf(ast.from)
-    default:
-      return [ast]
-  }
-}
+import * as PolicyShape from "./PolicyShape.ts"
 
 /** The fields of all members that have some. */
-const fieldsOf = (node: Node): ReadonlyMap<string, Node> => {
-  const fields = new Map<string, Node>()
-  for (const ast of node) {
-    if (!AST.isTypeLiteral(ast)) continue
-    for (const { name, type } of ast.propertySignatures) {
-      const key = String(name)
-      fields.set(key, [...fields.get(key) ?? [], ...membersOf(type)])
-    }
+const fieldsOf = (members: PolicyShape.Members): ReadonlyMap<string, PolicyShape.Members> => {
+  const fields = new Map<string, PolicyShape.Members>()
+  for (const entry of members.flatMap(PolicyShape.entriesOf)) {
+    fields.set(entry.name, [...fields.get(entry.name) ?? [], ...entry.members])
   }
   return fields
 }
@@ -44,7 +25,7 @@ const isNumeric = (ast: AST.AST): boolean => AST.isNumberKeyword(ast) || AST.isL
 /** Only what is written as a number is one; what is not is left for the schema to refuse. */
 const number = /^-?\d{1,16}(\.\d{1,16})?$/
 
-const wordOf = (text: string, node: Node): unknown => number.test(text) && node.some(isNumeric) ? Number(text) : text
+const wordOf = (text: string, members: PolicyShape.Members): unknown => number.test(text) && members.some(isNumeric) ? Number(text) : text
 
 const parsed = (text: string): unknown => {
   try {
@@ -54,11 +35,10 @@ const parsed = (text: string): unknown => {
   }
 }
 
-const valueOf = (text: string, node: Node): unknown => {
+const valueOf = (text: string, members: PolicyShape.Members): unknown => {
   if (/^\s*[[{]/.test(text)) return parsed(text)
-  const list = node.find(AST.isTupleType)
-  if (list === undefined) return wordOf(text, node)
-  const items = list.rest.flatMap(({ type }) => membersOf(type))
+  const items = members.flatMap(PolicyShape.itemsOf)
+  if (items.length === 0) return wordOf(text, members)
   return text.split(",").map((item) => wordOf(item.trim(), items))
 }
 
@@ -66,8 +46,8 @@ type Written = Config.Config<unknown>
 
 const isThere = (entry: readonly [key: string, value: unknown]): boolean => entry[1] !== undefined
 
-const fields = (node: Node): Written => {
-  const each = [...fieldsOf(node)].map(([key, member]) => Config.map(Config.nested(at(member), key), (value) => [key, value] as const))
+const fields = (members: PolicyShape.Members): Written => {
+  const each = [...fieldsOf(members)].map(([key, member]) => Config.map(Config.nested(at(member), key), (value) => [key, value] as const))
   return Config.map(Config.all(each), (entries) => {
     const found = entries.filter(isThere)
     return found.length === 0 ? undefined : Object.fromEntries(found)
@@ -75,10 +55,10 @@ const fields = (node: Node): Written => {
 }
 
 /** What stands at a path: a text, or else the fields below it. */
-const at = (node: Node): Written => {
+const at = (members: PolicyShape.Members): Written => {
   const text = Config.option(Config.string())
-  const below = fieldsOf(node).size === 0 ? Config.succeed(undefined) : fields(node)
-  return Config.zipWith(text, below, (text, below) => Option.match(text, { onNone: () => below, onSome: (text) => valueOf(text, node) }))
+  const below = fieldsOf(members).size === 0 ? Config.succeed(undefined) : fields(members)
+  return Config.zipWith(text, below, (text, below) => Option.match(text, { onNone: () => below, onSome: (text) => valueOf(text, members) }))
 }
 
 /**
@@ -91,4 +71,4 @@ const at = (node: Node): Written => {
  * @since 0.1.0
  * @category sources
  */
-export const written = (ast: AST.AST): Config.Config<unknown> => at(membersOf(ast))
+export const written = (ast: AST.AST): Config.Config<unknown> => at(PolicyShape.membersOf(ast))
