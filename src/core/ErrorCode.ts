@@ -80,6 +80,14 @@ const badUrl = new Set(["ERR_INVALID_PROTOCOL", "ERR_INVALID_URL"])
 
 const badResponse = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_RES_EXCEEDED_MAX_SIZE"])
 
+/**
+ * Every code that is known by itself, and not by how it begins: what a metric may show.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const known: ReadonlyArray<string> = /* @__PURE__ */ [dns, tcp, lost, untrusted, badRequest, badUrl, badResponse].flatMap((codes) => [...codes])
+
 /** `fetch` reports a broken connection as a TypeError with one of these messages: undici, Chromium, Firefox, Safari, Bun. */
 const fetchLost = /^(?:fetch failed|terminated|failed to fetch|networkerror\b.*|load failed|network (?:error|connection lost).*|the network connection was lost.*)$/i
 

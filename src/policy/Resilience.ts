@@ -56,6 +56,7 @@ import type * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
 import type * as Bulkhead from "../strategy/Bulkhead.ts"
 import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import type * as RateLimit from "../strategy/RateLimit.ts"
+import * as Meter from "../telemetry/Meter.ts"
 import * as Trace from "../telemetry/Trace.ts"
 
 /**
@@ -93,6 +94,14 @@ export const withAttemptHeader = (options?: AttemptHeader.Options): Combinator =
  * @category combinators
  */
 export const withAttemptSpan: Combinator = Middleware.applyTo(Trace.attemptSpan)
+
+/**
+ * Records how long each attempt takes, where `Metrics.layer` is provided. Stand where the attempt span stands.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withMetrics = (name: string): Combinator => Middleware.applyTo(Meter.attempt(name))
 
 /**
  * Interrupts an attempt that takes longer than so long.
