@@ -274,46 +274,72 @@ export const load = <A, E, R>(
   })
 
 /**
- * A call that is to be interrupted, and what must hold afterwards.
+ * Calls of which one is to be interrupted, and what must hold when all have ended.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Scenario {
-  readonly call: Effect.Effect<unknown, unknown>
-  /** Dies, or fails, where it does not hold. */
-  readonly check: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, unknown>
+  /** They begin in this order, each in a fiber of its own. */
+  readonly calls: ReadonlyArray<Effect.Effect<unknown, unknown>>
+  /** Which of them is interrupted. Default: 0. */
+  readonly victim?: number | undefined
+  /** Is given how each call ended. Throws, dies or fails where it does not hold. */
+  readonly check: (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>) => Effect.Effect<void, unknown> | void
 }
 
 /**
- * Interrupts a call at each step of its life, one run for each, and checks what must hold after every one: that no permit, probe or
- * token is lost, say.
+ * How many runs of a sweep ended with the victim interrupted, and in how many it had ended otherwise before, or in spite of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Swept {
+  readonly interrupted: number
+  readonly tooLate: number
+}
+
+/**
+ * Interrupts a call at each step, one run for each, and checks what must hold after every one: that no permit, probe or token is
+ * lost, say.
  *
  * **Details**
  *
- * Each run makes its scenario anew. In run `n` the call is interrupted before the nth step that it, or a fiber it has begun, takes.
- * The sweep is over with the first run that ends before its interruption. Answers how many runs were interrupted; throws what a
- * check fails with, with the step in the message.
+ * Each run makes its scenario anew. In run `n` the victim is interrupted before the nth step that any of the calls, or a fiber that
+ * they have begun, takes: so also while it waits for another one. The sweep is over with the first run that ends before that.
+ * Throws what a check throws or fails with, and where a call never ends, with the step in the message.
  *
  * @since 0.1.0
  * @category sweeps
  */
-export const sweep = (make: Effect.Effect<Scenario>): number => {
+export const sweep = (make: Effect.Effect<Scenario>): Swept => {
+  let interrupted = 0
+  let tooLate = 0
   for (let at = 0;; at++) {
-    const machine = new Machine()
-    const { call, check } = Effect.runSync(machine.run(machine.fork(make)))
-    let root: Fiber.RuntimeFiber<unknown, unknown> | undefined
-    let step = 0
-    let interrupted = false
-    const fiber = machine.fork(call, (stepping) => {
-      root ??= stepping
-      if (step++ !== at || root.unsafePoll() !== null) return false
-      interrupted = true
-      root.unsafeInterruptAsFork(root.id())
-      return true
-    })
-    const checked = machine.run(machine.fork(check(machine.run(fiber))))
-    if (Exit.isFailure(checked)) throw new Error(`interrupted at step ${at}: ${Cause.pretty(checked.cause)}`)
-    if (!interrupted) return at
+    const { hit, wasInterrupted } = interruptAt(make, at)
+    if (wasInterrupted) interrupted++
+    else tooLate++
+    if (!hit) return { interrupted, tooLate }
   }
+}
+
+const interruptAt = (make: Effect.Effect<Scenario>, at: number): { readonly hit: boolean; readonly wasInterrupted: boolean } => {
+  const machine = new Machine()
+  const { calls, check, victim = 0 } = Effect.runSync(machine.run(machine.fork(make)))
+  const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+  let step = 0
+  for (const call of calls) {
+    // Each begins with its first turn, when the victim is known.
+    fibers.push(machine.fork(Effect.zipRight(Effect.yieldNow(), call), () => {
+      const chosen = fibers[victim]
+      if (chosen === undefined || step++ !== at || chosen.unsafePoll() !== null) return false
+      chosen.unsafeInterruptAsFork(chosen.id())
+      return true
+    }))
+  }
+  const exits = fibers.map((fiber) => machine.run(fiber))
+  const checked = machine.run(machine.fork(Effect.suspend(() => check(exits) ?? Effect.void)))
+  if (Exit.isFailure(checked)) throw new Error(`interrupted at step ${at}: ${Cause.pretty(checked.cause)}`)
+  const exit = exits[victim]
+  return { hit: step > at, wasInterrupted: exit !== undefined && Exit.isInterrupted(exit) }
 }

@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Hold from "../../src/server/Hold.ts"
 import * as IdempotencyStore from "../../src/strategy/IdempotencyStore.ts"
-import { sweep } from "../support/stepper.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
 
 const request = HttpServerRequest.fromWeb(new Request("http://shop.test/", { method: "POST" }))
 
@@ -33,20 +33,19 @@ const scene = () => {
     Effect.flatMap(store.begin("k", { token: "t", fingerprint: "f", lease: 30_000 }), () => Hold.run(hold, request, app, restore))
   ).pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, request))
   /** What the next request with this key is told. */
-  const next = () => Effect.runSync(store.begin("k", { token: "u", fingerprint: "f", lease: 30_000 }))._tag
+  const next = Effect.map(store.begin("k", { token: "u", fingerprint: "f", lease: 30_000 }), ({ _tag }) => _tag)
   return { state, run, next }
 }
 
 describe("a key that is held", () => {
   it("is settled once, whichever operation it is interrupted at", () => {
     const seen = { freed: 0, kept: 0, never: 0 }
-    const { interrupted, tooLate } = sweep(() => {
+    const { interrupted, tooLate } = Simulation.sweep(Effect.sync(() => {
       const { next, run, state } = scene()
       return {
-        fibers: [run],
-        victim: 0,
-        check: ([exit]) => {
-          const told = next()
+        calls: [run],
+        check: ([ended]) => Effect.map(next, (told) => {
+          const exit = ended?._tag
           assert.include(["Begun", "Done"], told)
           if (state.settled.length === 0) {
             seen.never++
@@ -58,9 +57,9 @@ describe("a key that is held", () => {
           if (state.settled[0] === "Kept") seen.kept++
           else seen.freed++
           if (exit === "Success") assert.deepStrictEqual([told, state.effects], ["Done", 1])
-        }
+        })
       }
-    })
+    }))
     assert.isAbove(interrupted, 10)
     assert.isAbove(tooLate, 0)
     for (const count of Object.values(seen)) assert.isAbove(count, 0)
@@ -68,21 +67,20 @@ describe("a key that is held", () => {
 
   it("has its request done once and kept, whichever operation its client leaves at", () => {
     const seen = { kept: 0, never: 0 }
-    sweep(() => {
+    Simulation.sweep(Effect.sync(() => {
       const { next, run, state } = scene()
       const client = Effect.flatMap(Effect.forkDaemon(run), (fiber) =>
         Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interruptAs(fiber, HttpServerError.clientAbortFiberId)))
       return {
-        fibers: [client],
-        victim: 0,
-        check: () => {
+        calls: [client],
+        check: () => Effect.map(next, (told) => {
           const began = state.settled.length > 0
           if (began) seen.kept++
           else seen.never++
-          assert.deepStrictEqual([next(), state.effects, state.settled], began ? ["Done", 1, ["Kept"]] : ["Begun", 0, []])
-        }
+          assert.deepStrictEqual([told, state.effects, state.settled], began ? ["Done", 1, ["Kept"]] : ["Begun", 0, []])
+        })
       }
-    })
+    }))
     for (const count of Object.values(seen)) assert.isAbove(count, 0)
   })
 })

@@ -82,7 +82,7 @@ describe("Simulation.sweep", () => {
     Simulation.sweep(Effect.sync(() => {
       const permits = { free: 1 }
       return {
-        call: protect(permits, Effect.sleep("1 second")),
+        calls: [protect(permits, Effect.sleep("1 second"))],
         check: () => Effect.sync(() => assert.strictEqual(permits.free, 1, "a permit is lost"))
       }
     }))
@@ -99,9 +99,22 @@ describe("Simulation.sweep", () => {
   })
 
   it("passes what is right, at every step", () => {
-    const points = sweep((permits, use) =>
+    const { interrupted, tooLate } = sweep((permits, use) =>
       Effect.acquireUseRelease(Effect.sync(() => void (permits.free -= 1)), () => use, () => Effect.sync(() => void (permits.free += 1))))
-    assert.isAbove(points, 5)
+    assert.isAbove(interrupted, 5)
+    assert.isAbove(tooLate, 0)
   })
 
+  it("interrupts the one that was named, while others run and it waits for them too", () => {
+    const ends = new Set<string>()
+    Simulation.sweep(Effect.map(Deferred.make<string>(), (answer) => ({
+      calls: [Effect.delay(Deferred.succeed(answer, "said"), "1 second"), Deferred.await(answer)],
+      victim: 1,
+      check: ([first, second]) => {
+        assert.isTrue(first !== undefined && Exit.isSuccess(first))
+        ends.add(second === undefined ? "none" : Exit.isSuccess(second) ? "answered" : Exit.isInterrupted(second) ? "interrupted" : "failed")
+      }
+    })))
+    assert.deepStrictEqual([...ends].sort(), ["answered", "interrupted"])
+  })
 })
