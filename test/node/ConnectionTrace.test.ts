@@ -123,7 +123,7 @@ onEachTransport((name, layer) => {
         assert.strictEqual(some(tls).version, "TLSv1.3")
       }
       assert.strictEqual(spans[0]?.attributes["tls.protocol.version"], "1.3")
-      assert.include(phasesOn(spans[0]), name === "node:http" ? "tls" : "connect")
+      assert.include(phasesOn(spans[0]) ?? [], name === "node:http" ? "tls" : "connect")
     }))
 
   it.scopedLive("a refused port shows that it was TCP", () =>
