@@ -12,26 +12,16 @@ import type * as Breaker from "./Breaker.ts"
 import type * as ChaosPlan from "./ChaosPlan.ts"
 import type * as Connection from "./Connection.ts"
 import type * as Decision from "./Decision.ts"
+import type { Base } from "./EventBase.ts"
 import type * as Failure from "./Failure.ts"
+import type * as KeyEvent from "./KeyEvent.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Permits from "./Permits.ts"
+import type * as PolicyEvent from "./PolicyEvent.ts"
 
-/**
- * The call that an event belongs to. `id` is unique in this process.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Call {
-  readonly id: number
-  readonly name: string
-}
-
-interface Base {
-  readonly call: Call
-  /** Wall clock, ms since the epoch. */
-  readonly at: Millis
-}
+export type { Base, Call } from "./EventBase.ts"
+export type * from "./KeyEvent.ts"
+export type * from "./PolicyEvent.ts"
 
 /** A call began. @since 0.1.0 @category models */
 export interface CallStarted extends Base {
@@ -243,44 +233,6 @@ export interface ChaosInjected extends Base {
   readonly ordinal: number
 }
 
-/** What the keys of a server's middleware tell: the `call` names the middleware, and is the same for all of them. */
-interface OfIdempotency extends Base {
-  /** The digest of caller and key under which the store has it: it joins what is told of one key, and gives neither away. */
-  readonly record: string
-}
-
-/** A request under a key that was free has begun. @since 0.1.0 @category models */
-export interface IdempotencyBegan extends OfIdempotency {
-  readonly _tag: "IdempotencyBegan"
-}
-
-/** A request was answered from what is known of its key, and its handler not run. @since 0.1.0 @category models */
-export interface IdempotencyAnswered extends OfIdempotency {
-  readonly _tag: "IdempotencyAnswered"
-  readonly as: "Replayed" | "InProgress" | "Mismatch" | "NotKept"
-}
-
-/** What came of a key whose request had begun. @since 0.1.0 @category models */
-export interface IdempotencySettled extends OfIdempotency {
-  readonly _tag: "IdempotencySettled"
-  /**
-   * `Kept`: the response is stored. `NotKept`: only that there was one. `Freed`: the next request begins anew. `Lost`: another had begun
-   * meanwhile. `Unreachable`: the store could not be told, and the lease will end by itself.
-   */
-  readonly as: "Kept" | "NotKept" | "Freed" | "Lost" | "Unreachable"
-}
-
-/** A request was refused before its key was looked up, or because that could not be done. @since 0.1.0 @category models */
-export interface IdempotencyRefused extends Base {
-  readonly _tag: "IdempotencyRefused"
-  readonly because: "Missing" | "Malformed" | "NoCaller" | "Unreadable" | "TooLarge" | "Store"
-}
-
-/** The store could not be asked, and the handler was run without it. @since 0.1.0 @category models */
-export interface IdempotencyBypassed extends OfIdempotency {
-  readonly _tag: "IdempotencyBypassed"
-}
-
 /** A call stands in line for a permit. @since 0.1.0 @category models */
 export interface BulkheadQueued extends OfGuard {
   readonly _tag: "BulkheadQueued"
@@ -394,10 +346,12 @@ export type Event =
   | LimitRejected
   | FallbackUsed
   | ChaosInjected
-  | IdempotencyBegan
-  | IdempotencyAnswered
-  | IdempotencySettled
-  | IdempotencyRefused
-  | IdempotencyBypassed
+  | KeyEvent.IdempotencyBegan
+  | KeyEvent.IdempotencyAnswered
+  | KeyEvent.IdempotencySettled
+  | KeyEvent.IdempotencyRefused
+  | KeyEvent.IdempotencyBypassed
+  | PolicyEvent.PolicyApplied
+  | PolicyEvent.PolicyRejected
   | ConnectionTraced
   | ResponseUnread

@@ -120,6 +120,9 @@ export const fromEvent = (event: Event.Event, bounds: Bounds): ReadonlyArray<Mea
       return fromConnection(event.trace, bounds.server(event.trace.origin))
     // Those that are unread are a level, and not what happened.
     case "ResponseUnread":
+    // What changes rarely is for logs.
+    case "PolicyApplied":
+    case "PolicyRejected":
       return none
     default:
       return fromGuard(event, name, bounds.key(event.key))

@@ -15,9 +15,23 @@ import * as Meaning from "../core/Meaning.ts"
 import type { Millis } from "../core/Millis.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as ErrorBody from "../http/ErrorBody.ts"
-import type { Preset } from "./Preset.ts"
+import type * as Policy from "./Policy.ts"
 
 type Response = HttpClientResponse.HttpClientResponse
+
+/**
+ * A policy to begin with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Preset {
+  readonly policy: Policy.Encoded
+  /** What responses mean beside their statuses; it stands in front of the meaning that the policy gives them. */
+  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
+  /** The errors whose bodies the classifier has to see. */
+  readonly errorBodies?: ErrorBody.Options | undefined
+}
 
 /** What an error says in its body, to a classifier that knows what to look for. */
 const onBody = (

@@ -7,7 +7,7 @@
  * **Example** (A server that asks for more time than is left)
  *
  * ```ts
- * import { Explain, Failure, Outcome, Policy } from "effect-resilience"
+ * import { Explain, Explanation, Failure, Outcome, Policy } from "effect-resilience"
  * import { Effect, Option, Random } from "effect"
  *
  * const policy = Policy.make({ deadline: "5 seconds", retry: { backoff: { kind: "constant", delay: "1 second", jitter: "none" } } })
@@ -16,7 +16,7 @@
  *
  * const explanation = Effect.runSync(Explain.explain(policy, [{ outcome: busy, takes: 100 }, { outcome: asking, takes: 50 }]))
  *
- * const [first, second, end] = Explain.render(explanation).split("\n")
+ * const [first, second, end] = Explanation.render(explanation).split("\n")
  *
  * first // => "attempt 1 at 0ms: 502 after 100ms; wait 1s (Backoff)"
  * second // => "attempt 2 at 1s 100ms: 503 after 50ms, Retry-After 7s > 3s 850ms left; give up, DeadlineTooClose"
@@ -41,8 +41,6 @@ import * as RetrySchedule from "../strategy/RetrySchedule.ts"
 import * as Bounds from "./Bounds.ts"
 import * as Interpreter from "./Interpreter.ts"
 import type * as Policy from "./Policy.ts"
-
-export { render } from "./Explanation.ts"
 
 /**
  * What one attempt comes to, if it is let.

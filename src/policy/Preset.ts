@@ -17,33 +17,20 @@
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Classifier from "../core/Classifier.ts"
 import * as DropIn from "../http/DropIn.ts"
 import * as ErrorBody from "../http/ErrorBody.ts"
 import * as Middleware from "../http/Middleware.ts"
+import type { Preset } from "./ApiPreset.ts"
 import * as Interpreter from "./Interpreter.ts"
 import * as Policy from "./Policy.ts"
 import type * as PolicyClient from "./PolicyClient.ts"
 import * as ResilientClient from "./ResilientClient.ts"
 
+export type { Preset } from "./ApiPreset.ts"
 export { anthropic, aws, dynamoDb, github, googleCloud, openai, slack, stripe } from "./ApiPreset.ts"
-
-/**
- * A policy to begin with.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Preset {
-  readonly policy: Policy.Encoded
-  /** What responses mean beside their statuses; it stands in front of the meaning that the policy gives them. */
-  readonly classifier?: Classifier.Classifier<HttpClientResponse.HttpClientResponse> | undefined
-  /** The errors whose bodies the classifier has to see. */
-  readonly errorBodies?: ErrorBody.Options | undefined
-}
 
 /**
  * For calls between services: three attempts in half a minute, and a breaker.

@@ -115,6 +115,8 @@ export const levels: Levels = {
   IdempotencySettled: "Debug",
   IdempotencyRefused: "Debug",
   IdempotencyBypassed: "Warning",
+  PolicyApplied: "Info",
+  PolicyRejected: "Error",
   ResponseUnread: "Warning"
 }
 
@@ -270,6 +272,10 @@ const said = (event: Extract<Event, { readonly _tag: Kind }>): readonly [text: s
       return [`a keyed request was refused, ${event.because}`, { [Semconv.RESILIENCE_REASON]: event.because }]
     case "IdempotencyBypassed":
       return ["a keyed request was run without the store", {}]
+    case "PolicyApplied":
+      return [`a policy was applied, ${event.mode}${event.changed.length === 0 ? "" : `: ${event.changed.join(", ")}`}`, { [Semconv.RESILIENCE_OUTCOME]: event.mode }]
+    case "PolicyRejected":
+      return [`a policy was rejected: ${event.because}`, {}]
     case "ResponseUnread":
       return [`a response of ${event.status} is unread after ${event.age} ms, ${event.because}`, {
         [Semconv.URL_FULL]: event.url,

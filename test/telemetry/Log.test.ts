@@ -107,6 +107,8 @@ const examples: { readonly [K in Log.Kind]: Event } = {
   IdempotencySettled: { ...base, _tag: "IdempotencySettled", record: "d", as: "Kept" },
   IdempotencyRefused: { ...base, _tag: "IdempotencyRefused", because: "Missing" },
   IdempotencyBypassed: { ...base, _tag: "IdempotencyBypassed", record: "d" },
+  PolicyApplied: { ...base, _tag: "PolicyApplied", changed: ["resend"], mode: "Normal" },
+  PolicyRejected: { ...base, _tag: "PolicyRejected", because: "it is no JSON" },
   ResponseUnread: { ...base, _tag: "ResponseUnread", method: "GET", url: "http://users.test/", status: 200, age: 60_000, because: "Age" }
 }
 
