@@ -5,10 +5,14 @@ import * as fc from "fast-check"
 import { Clock, Effect, Fiber, Option, TestClock, TestContext } from "effect"
 import { assert, describe, it } from "vitest"
 import * as Classifier from "../../src/core/Classifier.ts"
+import * as LimitPolicy from "../../src/core/LimitPolicy.ts"
 import * as Permits from "../../src/core/Permits.ts"
+import * as AdaptiveLimit from "../../src/strategy/AdaptiveLimit.ts"
 import * as Bulkhead from "../../src/strategy/Bulkhead.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
+import * as Hedge from "../../src/strategy/Hedge.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
+import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as Simulation from "../../src/testing/Simulation.ts"
 
 /** A listener that takes its time. */
@@ -66,6 +70,46 @@ describe("interruption between any two operations", () => {
           assert.strictEqual(Effect.runSync(call(Effect.succeed("sent"))), "sent")
           assert.strictEqual(Effect.runSync(Effect.withClock(CircuitBreaker.state(breaker), clockAt(10)))._tag, "Closed")
         }
+      }
+    }))
+    assert.isAbove(interrupted, 20)
+    assert.isAbove(tooLate, 0)
+  })
+
+  for (const [name, victim] of [["of who is on the way", 0], ["of who waits", 1]] as const) {
+    it(`adaptive limit, ${name}: nothing is on its way and nobody waits in the end`, () => {
+      const { interrupted, tooLate } = Simulation.sweep(Effect.gen(function*() {
+        const limit = yield* AdaptiveLimit.make({ policy: LimitPolicy.aimd({ initial: 1, min: 1, max: 1 }), queue: 1 })
+        const call = slowly(AdaptiveLimit.protect(several, { limit }))
+        return {
+          calls: [call, call],
+          victim,
+          check: (exits) => {
+            assert.strictEqual(exits[1 - victim]?._tag, "Success")
+            return Effect.map(AdaptiveLimit.load(limit), ({ inUse, waiting }) => assert.deepStrictEqual([inUse, waiting], [0, 0]))
+          }
+        }
+      }))
+      assert.isAbove(interrupted, 20)
+      assert.isAbove(tooLate, 0)
+    })
+  }
+
+  it("hedge: a token that was paid is that of an attempt that began, or it is back", () => {
+    const { interrupted, tooLate } = Simulation.sweep(Effect.gen(function*() {
+      const budget = yield* RetryBudget.quota({ capacity: 10, costs: { otherwise: 1 } })
+      let begun = 0
+      let ended = 0
+      const attempt = Effect.acquireUseRelease(Effect.sync(() => void begun++), () => Effect.sleep(100), () => Effect.sync(() => void ended++))
+      return {
+        calls: [Hedge.hedge(attempt, { delay: 10, maxAttempts: 3, budget })],
+        check: () =>
+          Effect.map(Effect.zipRight(Effect.sleep(1000), budget.balance), (balance) => {
+            assert.strictEqual(ended, begun)
+            // A first attempt that succeeds adds none where the quota is full.
+            assert.isAtLeast(balance, 10 - Math.max(begun - 1, 0) - 1)
+            assert.isAtMost(balance, 10)
+          })
       }
     }))
     assert.isAbove(interrupted, 20)
