@@ -24,6 +24,7 @@ import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Backoff from "../core/Backoff.ts"
 import * as Classifier from "../core/Classifier.ts"
+import { nonEmpty } from "../core/InvalidOption.ts"
 import * as Hedging from "../strategy/Hedge.ts"
 import type { RetriesExhausted } from "../strategy/RetriesExhausted.ts"
 import * as RetrySchedule from "../strategy/RetrySchedule.ts"
@@ -98,6 +99,8 @@ const seen = <A, E, R>(self: Effect.Effect<A, E, R>, unseen: RpcOptions["unseen"
 }
 
 const planned = <A, E, R>({ classifier, codes, schedule: own, unseen, ...rest }: RetryOptions<A, E, R>) => {
+  // None at all is said with one attempt; for a hedge it means that every code ends the call.
+  if (codes !== undefined && rest.maxAttempts !== 1) nonEmpty("Grpc.retry", "codes", codes)
   const checked: Retrying.Options<A, E, R> = {
     ...rest,
     name: rest.name ?? "grpc",

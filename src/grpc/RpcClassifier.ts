@@ -16,7 +16,7 @@ import * as RpcError from "./RpcError.ts"
  */
 export interface Options {
   /**
-   * The codes after which the same call can succeed later. An empty list: none. Default: `UNAVAILABLE` and `RESOURCE_EXHAUSTED`. `ABORTED`
+   * The codes after which the same call can succeed later. An empty list, which a retry refuses: none. Default: `UNAVAILABLE` and `RESOURCE_EXHAUSTED`. `ABORTED`
    * is for calls that hold no transaction which would have to be begun anew.
    */
   readonly codes?: ReadonlyArray<RpcStatus.Code> | undefined

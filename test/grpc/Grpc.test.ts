@@ -157,6 +157,8 @@ describe("retry", () => {
 
   it("refuses options that mean nothing when it is built", () => {
     assert.throws(() => Grpc.retry(Effect.void, { maxAttempts: 0 }), InvalidOption)
+    assert.throws(() => Grpc.retry(Effect.void, { codes: [] }), InvalidOption)
+    assert.throws(() => Grpc.retryOrFail(Effect.void, { codes: [] }), InvalidOption)
     // @ts-expect-error OK is no failure
     assert.throws(() => Grpc.retry(Effect.void, { codes: ["OK"] }), InvalidOption)
     assert.throws(() => Grpc.hedge(Effect.void, { delay: 1, maxAttempts: 6 }), InvalidOption)
