@@ -81,15 +81,17 @@ export interface Service {
  */
 export class LeakCheck extends Context.Tag("effect-resilience/node/LeakCheck")<LeakCheck, Service>() {}
 
+/** What is kept of a request: not its body. */
+type Address = Pick<Response["request"], "method" | "url" | "urlParams" | "hash">
+
 interface Entry {
   /** In ns of a clock that never goes back. */
   readonly since: bigint
-  readonly method: string
-  readonly url: string
+  readonly address: Address
   readonly status: number
   readonly listener: Observer.Listener
-  /** What the transport reads from; it does not keep the response. */
-  readonly source: WeakRef<Readable> | undefined
+  /** Whoever has the response keeps it; the check does not. */
+  response: WeakRef<Watched> | undefined
   reported: boolean
 }
 
@@ -106,7 +108,7 @@ const sourceOf = (response: unknown, depth = 4): Readable | undefined => {
 const holds = (response: Response, source: Readable | undefined): boolean =>
   source instanceof IncomingMessage || Release.declaredLength(response) > 0
 
-const urlOf = ({ hash, url, urlParams }: Response["request"]): string =>
+const urlOf = ({ hash, url, urlParams }: Address): string =>
   Either.match(UrlParams.makeUrl(url, urlParams, hash), { onLeft: () => "invalid", onRight: Redaction.url })
 
 /** Tells when somebody begins to read. */
@@ -153,8 +155,8 @@ class Watched extends Wrapped {
   }
 }
 
-/** How often the check looks, in the time that a response is given. */
-const looks = 4
+/** How often the check looks: so many times in the time that a response is given, and each second at least. */
+const interval = (after: Millis): Millis => Math.min(Math.max(after / 4, 1), 1000)
 
 /**
  * The middleware with what it counts, until the scope closes. Stand with it nearest to the wire.
@@ -169,7 +171,7 @@ export const make = (
     const { after, capacity } = settings("LeakCheck.make", options)
     return Effect.flatMap(Effect.clock, (clock) => {
       const { look, middleware, service } = check(clock, after, capacity)
-      const looking = Effect.forever(Effect.zipRight(Effect.sleep(Math.max(1, after / looks)), look))
+      const looking = Effect.forever(Effect.zipRight(Effect.sleep(interval(after)), look))
       return Effect.as(Effect.forkScoped(Effect.interruptible(looking)), { middleware, service })
     })
   })
@@ -189,29 +191,30 @@ const check = (clock: Clock.Clock, after: Millis, capacity: number) => {
     if (entries.delete(entry) && !entry.reported) collected.push(entry)
   })
   const ageOf = ({ since }: Entry): Millis => Math.max(0, Number(clock.unsafeCurrentTimeNanos() - since) / 1e6)
-  /** Aborted, or gone with its connection: there is nothing to be released any more. */
-  const isClosed = ({ source }: Entry): boolean => source?.deref()?.destroyed === true
+  /** Aborted, or gone with its connection. What was collected before is aborted for that, and stays to be told of. */
+  const closed = (entry: Entry): void => {
+    if (entry.response?.deref() !== undefined) entries.delete(entry)
+  }
   const report = (entry: Entry, because: "Age" | "Collected"): Effect.Effect<void> => {
-    const { listener, method, status, url } = entry
+    const { address, listener, status } = entry
     entry.reported = true
     counts.reported++
     return Observer.emit(listener, {
       _tag: "ResponseUnread",
       call,
       at: clock.unsafeCurrentTimeMillis(),
-      method,
-      url,
+      method: address.method,
+      url: urlOf(address),
       status,
       age: ageOf(entry),
       because
     })
   }
   const look = Effect.suspend(() => {
-    const found: Array<Effect.Effect<void>> = collected.splice(0).filter((entry) => !isClosed(entry)).map((entry) => report(entry, "Collected"))
+    const found: Array<Effect.Effect<void>> = collected.splice(0).map((entry) => report(entry, "Collected"))
     for (const entry of entries) {
       if (ageOf(entry) < after) break
-      if (isClosed(entry)) entries.delete(entry)
-      else if (!entry.reported) found.push(report(entry, "Age"))
+      if (!entry.reported) found.push(report(entry, "Age"))
     }
     return Effect.all(found, { discard: true })
   })
@@ -222,26 +225,27 @@ const check = (clock: Clock.Clock, after: Millis, capacity: number) => {
       counts.unwatched++
       return response
     }
+    const { hash, method, url, urlParams } = response.request
     const entry: Entry = {
       since: clock.unsafeCurrentTimeNanos(),
-      method: response.request.method,
-      url: urlOf(response.request),
+      address: { hash, method, url, urlParams },
       status: response.status,
       listener,
-      source: source === undefined ? undefined : new WeakRef(source),
+      response: undefined,
       reported: false
     }
     entries.add(entry)
     const watched = new Watched(response, () => {
       if (entries.delete(entry)) dropped.unregister(entry)
     })
+    entry.response = new WeakRef(watched)
     dropped.register(watched, entry, entry)
+    source?.once("close", () => closed(entry))
     return watched
   }
   const middleware: Middleware.Middleware = (handler) => (request) =>
     Effect.withFiberRuntime((fiber) => Effect.map(handler(request), (response) => watch(response, Observer.of(fiber))))
   const snapshot = Effect.sync((): Snapshot => {
-    for (const entry of entries) if (isClosed(entry)) entries.delete(entry)
     const [oldest] = entries
     return { unread: entries.size, oldest: Option.map(Option.fromNullable(oldest), ageOf), ...counts }
   })
