@@ -195,34 +195,33 @@ class Line<Kept> implements Gates<Kept> {
     because: Permits.Reason,
     onQueued: (waiting: number) => Effect.Effect<void>
   ): Effect.Effect<Entry<Kept>> {
-    return Effect.suspend(() => {
-      const { clock } = caller
-      const until = since + Option.getOrElse(atMost, () => Infinity)
-      const waiter: Waiter<Kept> = { gate, clock, since, until, state: "Waiting", before: gate.last, behind: undefined, wake: nobody }
-      if (gate.last === undefined) gate.first = waiter
-      else gate.last.behind = waiter
-      gate.last = waiter
-      gate.waiting++
-      const cancel = Option.isSome(atMost) ? Timeout.timer(clock, atMost.value, () => expire(waiter)) : nobody
-      const woken = Effect.async<void>((resume) => {
-        if (waiter.state === "Waiting") waiter.wake = () => resume(Effect.void)
-        else resume(Effect.void)
-      })
-      return Effect.matchCauseEffect(caller.restore(Guarded.after(onQueued(gate.waiting), woken)), {
-        onFailure: (cause) => {
-          cancel()
-          if (waiter.state === "Waiting") remove(waiter, "Rejected")
-          else if (waiter.state === "Admitted") this.leave(gate)
-          return Effect.failCause(cause)
-        },
-        onSuccess: () => {
-          cancel()
-          const waited = Math.max(0, Guarded.monotonic(clock) - since)
-          return Effect.succeed<Entry<Kept>>(
-            waiter.state === "Admitted" ? { _tag: "Admitted", gate, queued: true, waited } : { _tag: "Rejected", gate, because, waited }
-          )
-        }
-      })
+    // It is in line from here on, and not from when the effect is run: who leaves in between would not know of it.
+    const { clock } = caller
+    const until = since + Option.getOrElse(atMost, () => Infinity)
+    const waiter: Waiter<Kept> = { gate, clock, since, until, state: "Waiting", before: gate.last, behind: undefined, wake: nobody }
+    if (gate.last === undefined) gate.first = waiter
+    else gate.last.behind = waiter
+    gate.last = waiter
+    gate.waiting++
+    const cancel = Option.isSome(atMost) ? Timeout.timer(clock, atMost.value, () => expire(waiter)) : nobody
+    const woken = Effect.async<void>((resume) => {
+      if (waiter.state === "Waiting") waiter.wake = () => resume(Effect.void)
+      else resume(Effect.void)
+    })
+    return Effect.matchCauseEffect(caller.restore(Guarded.after(onQueued(gate.waiting), woken)), {
+      onFailure: (cause) => {
+        cancel()
+        if (waiter.state === "Waiting") remove(waiter, "Rejected")
+        else if (waiter.state === "Admitted") this.leave(gate)
+        return Effect.failCause(cause)
+      },
+      onSuccess: () => {
+        cancel()
+        const waited = Math.max(0, Guarded.monotonic(clock) - since)
+        return Effect.succeed<Entry<Kept>>(
+          waiter.state === "Admitted" ? { _tag: "Admitted", gate, queued: true, waited } : { _tag: "Rejected", gate, because, waited }
+        )
+      }
     })
   }
 
