@@ -10,17 +10,15 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
-import * as UrlParams from "@effect/platform/UrlParams"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import type { LazyArg } from "effect/Function"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Predicate } from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
@@ -33,19 +31,13 @@ import type * as Middleware from "../http/Middleware.ts"
 import * as Resend from "../http/Resend.ts"
 import * as Observer from "../strategy/Observer.ts"
 import * as Surroundings from "../strategy/Surroundings.ts"
-import * as Redaction from "./Redaction.ts"
+import * as Propagation from "./Propagation.ts"
+import * as RequestAttributes from "./RequestAttributes.ts"
+import { SpanError } from "./SpanError.ts"
+import * as SpanSettings from "./SpanSettings.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
-
-/** What a span ends with when its effect did not fail and yet did not succeed: a response that is an error. */
-class SpanError extends Error {
-  override readonly name: string
-  constructor(failure: Failure.Failure) {
-    super(Failure.label(failure))
-    this.name = failure._tag
-  }
-}
 
 const nanosNow = (fiber: Fiber.RuntimeFiber<unknown, unknown>): bigint =>
   fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
@@ -63,12 +55,51 @@ const end = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   exit: Exit.Exit<Response, unknown>
 ): void => {
-  if (Exit.isSuccess(exit)) span.attribute(Semconv.HTTP_RESPONSE_STATUS_CODE, exit.value.status)
+  if (Exit.isSuccess(exit)) {
+    span.attribute(Semconv.HTTP_RESPONSE_STATUS_CODE, exit.value.status)
+    // What the classifier says of most responses, without asking it.
+    if (exit.value.status < 400) return span.end(nanosNow(fiber), exit)
+  }
   const outcome = Classifier.run(Classifier.http, exit, 0)
   if (!Outcome.isFailed(outcome)) return span.end(nanosNow(fiber), exit)
   span.attribute(Semconv.ERROR_TYPE, Failure.label(outcome.failure))
   const died = Exit.isFailure(exit) && Cause.isDie(exit.cause)
   span.end(nanosNow(fiber), died ? exit : Exit.fail(new SpanError(outcome.failure)))
+}
+
+/** The span that a new one stands below: where that one is to be the parent of none, the one above it. */
+const parentOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<Tracer.AnySpan> => {
+  let each: Tracer.AnySpan | undefined = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key)
+  while (each?.context.unsafeMap.get(Tracer.DisablePropagation.key) === true) {
+    each = each._tag === "Span" ? Option.getOrUndefined(each.parent) : undefined
+  }
+  return Option.fromNullable(each)
+}
+
+/** `Effect.makeSpan` for a fiber that traces, without the copy of all its references that it makes. */
+const begin = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  kind: Tracer.SpanKind,
+  { attributes, name }: RequestAttributes.Beginning
+): Tracer.Span => {
+  const tracer = Context.get(fiber.currentDefaultServices, Tracer.Tracer)
+  // An array of its own: a tracer may add to it.
+  const links = [...fiber.getFiberRef(FiberRef.currentTracerSpanLinks)]
+  const options: Tracer.SpanOptions = { kind, attributes, captureStackTrace: false }
+  const span = tracer.span(name, parentOf(fiber), Context.empty(), links, nanosNow(fiber), kind, options)
+  const annotations = fiber.getFiberRef(FiberRef.currentTracerSpanAnnotations)
+  if (!HashMap.isEmpty(annotations)) HashMap.forEach(annotations, (value, key) => span.attribute(key, value))
+  for (const key in attributes) span.attribute(key, attributes[key])
+  return span
+}
+
+/** What a handler gives. It may throw when it is called: that is a defect of the effect, which ends the span. */
+const called = <E, R>(effect: LazyArg<Effect.Effect<Response, E, R>>): Effect.Effect<Response, E, R> => {
+  try {
+    return effect()
+  } catch (defect) {
+    return Effect.die(defect)
+  }
 }
 
 /**
@@ -79,38 +110,31 @@ const end = (
  */
 const inSpan = <E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  name: string,
   kind: Tracer.SpanKind,
+  beginning: RequestAttributes.Beginning,
+  onResponse: (span: Tracer.Span, response: Response) => void,
   open: (span: Tracer.Span) => readonly [changes: readonly [Surroundings.Change, ...ReadonlyArray<Surroundings.Change>], effect: LazyArg<Effect.Effect<Response, E, R>>]
 ): Effect.Effect<Response, E, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.makeSpan(name, { kind, captureStackTrace: false }), (span) => {
-      const [changes, effect] = open(span)
-      // A handler may throw when it is called: suspended, that is a defect of the effect, which ends the span.
-      return Surroundings.inside(restore, fiber, changes, Effect.suspend(effect), (exit) => end(span, fiber, exit))
+  Effect.uninterruptibleMask((restore) => {
+    const span = begin(fiber, kind, beginning)
+    const [changes, effect] = open(span)
+    return Surroundings.inside(restore, fiber, changes, called(effect), (exit) => {
+      if (Exit.isSuccess(exit)) onResponse(span, exit.value)
+      end(span, fiber, exit)
     })
-  )
-
-const known = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"])
-
-const describe = (span: Tracer.Span, request: Request): void => {
-  const url = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
-  if (Either.isLeft(url)) return
-  const { hostname, port, protocol } = url.right
-  span.attribute(Semconv.SERVER_ADDRESS, hostname)
-  span.attribute(Semconv.SERVER_PORT, port !== "" ? Number(port) : protocol === "https:" ? 443 : 80)
-  span.attribute(Semconv.URL_FULL, Redaction.url(url.right))
-}
+  })
 
 /**
  * Gives each attempt a span of kind CLIENT, whose `traceparent` goes out with it. Stand nearest to the wire with it.
  *
  * **Details**
  *
- * Name: the method. Attributes: `http.request.method`, `server.address`, `server.port`, `url.full` (redacted),
- * `http.response.status_code`, `http.request.resend_count` on resends, and `error.type` where it failed; 4xx and 5xx are not OK.
- * The span ends when the headers have arrived. Nothing at all happens where tracing is off for the fiber, or for the request by
- * `HttpClient.withTracerDisabledWhen`; `HttpClient.withTracerPropagation(false)` keeps the headers off the wire.
+ * Name: the method, and the template of the path where one is given (`SpanSettings`). Attributes: `http.request.method`,
+ * `server.address`, `server.port`, `url.full` (redacted) and `http.request.resend_count` on resends, all of them from the beginning as far
+ * as the request is known here; `http.response.status_code`, `network.protocol.version` where the transport says it, headers that were asked
+ * for, and `error.type` where it failed; 4xx and 5xx are not OK. The span ends when the headers have arrived. Nothing at all happens where
+ * tracing is off for the fiber, or for the request by `HttpClient.withTracerDisabledWhen`; `HttpClient.withTracerPropagation(false)` keeps
+ * the headers off the wire.
  *
  * @since 0.1.0
  * @category middleware
@@ -119,18 +143,18 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
   Effect.withFiberRuntime((fiber) => {
     const disabledWhen = fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled) || disabledWhen(request)) return handler(request)
-    const standard = known.has(request.method)
-    return inSpan(fiber, standard ? request.method : "HTTP", "client", (span) => {
-      span.attribute(Semconv.HTTP_REQUEST_METHOD, standard ? request.method : "_OTHER")
-      if (!standard) span.attribute(Semconv.HTTP_REQUEST_METHOD_ORIGINAL, request.method)
-      const resends = Resend.count(fiber, request) + Resend.redirects(fiber, request)
-      if (resends > 0) span.attribute(Semconv.HTTP_REQUEST_RESEND_COUNT, resends)
+    const settings = SpanSettings.of(fiber)
+    const resends = Resend.count(fiber, request) + Resend.redirects(fiber, request)
+    const onResponse = (span: Tracer.Span, response: Response): void =>
+      RequestAttributes.writeResponse(span, fiber, response, settings)
+    return inSpan(fiber, "client", RequestAttributes.beginning(request, resends, settings), onResponse, (span) => {
       Resend.link(fiber, request, span)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
-      const sent = propagates ? HttpClientRequest.setHeaders(request, HttpTraceContext.toHeaders(span)) : request
+      const sent = propagates ? HttpClientRequest.setHeaders(request, Propagation.toHeaders(request.headers, span, fiber, settings.b3)) : request
+      const write = (final: Request): void => RequestAttributes.writeFinal(span, fiber, request, final, settings)
       return [[
         Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span]),
-        Surroundings.change(HttpClient.currentTracerDisabledWhen, insteadOf(span, sent, propagates, disabledWhen))
+        Surroundings.change(HttpClient.currentTracerDisabledWhen, insteadOf(write, sent, propagates, disabledWhen))
       ], () => handler(sent)]
     })
   })
@@ -140,7 +164,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
  * other (a call for a token made on the way keeps its own). Our `traceparent` marks it; where none is sent, what it asks for does.
  */
 const insteadOf = (
-  span: Tracer.Span,
+  write: (final: Request) => void,
   sent: Request,
   propagates: boolean,
   disabledWhen: Predicate<Request>
@@ -148,7 +172,7 @@ const insteadOf = (
 (final) => {
   const ours = propagates ? final.headers["traceparent"] === sent.headers["traceparent"] : Resend.isSame(final, sent)
   if (!ours) return disabledWhen(final)
-  describe(span, final)
+  write(final)
   return true
 }
 
@@ -157,8 +181,8 @@ const insteadOf = (
  *
  * **Details**
  *
- * Name: what is given. Attributes: `resilience.attempts`, `resilience.waited` in seconds, `http.response.status_code`, and
- * `error.type` where it failed. Events: `resilience.wait` with its length, its reason and the failure, and `resilience.give_up`
+ * Name: what is given. Attributes: `resilience.name` (the same, from the beginning), `resilience.attempts`, `resilience.waited` in seconds,
+ * `resilience.outcome`, `resilience.reason` where it was given up, `http.response.status_code`, and `error.type` where it failed. Events: `resilience.wait` with its length, its reason and the failure, and `resilience.give_up`
  * with its reason.
  *
  * @since 0.1.0
@@ -167,12 +191,14 @@ const insteadOf = (
 export const callSpan = (name: string): Middleware.Middleware => (handler) => (request) =>
   Effect.withFiberRuntime((fiber) => {
     if (!fiber.getFiberRef(FiberRef.currentTracerEnabled)) return handler(request)
-    return inSpan(fiber, name, "internal", (span) => {
+    return inSpan(fiber, "internal", { name, attributes: { [Semconv.RESILIENCE_NAME]: name } }, nothingMore, (span) => {
       const listener = Observer.both(Observer.of(fiber), writer(span, fiber))
       const services = Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span], [Observer.Observer, listener])
       return [[services], () => handler(request)]
     })
   })
+
+const nothingMore = () => {}
 
 /** Writes the events of a call on its span. Of the calls made meanwhile only one that no other contains is its own. */
 const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>): Observer.Listener => {
@@ -204,8 +230,10 @@ const writer = (span: Tracer.Span, fiber: Fiber.RuntimeFiber<unknown, unknown>):
       case "CallEnded":
         current = Option.none()
         span.attribute(Semconv.RESILIENCE_ATTEMPTS, event.attempts)
+        span.attribute(Semconv.RESILIENCE_OUTCOME, event.end._tag)
         if (event.waited > 0) span.attribute(Semconv.RESILIENCE_WAITED, event.waited / 1000)
         if (event.end._tag === "GaveUp") {
+          span.attribute(Semconv.RESILIENCE_REASON, event.end.because)
           span.event(Semconv.EVENT_GIVE_UP, nanosNow(fiber), {
             [Semconv.RESILIENCE_ATTEMPT]: event.attempts,
             [Semconv.RESILIENCE_REASON]: event.end.because,

@@ -87,9 +87,10 @@ const ids = ({ headers }: HttpScript.Request): Ids => ({ traceparent: headers["t
 
 const none: Ids = { traceparent: undefined, b3: undefined }
 
-const idsOf = ({ parent, spanId, traceId }: Recorder.Span): Ids => ({
+/** The platform's own spans send Zipkin's format too; ours where it is asked for. */
+const idsOf = ({ name, parent, spanId, traceId }: Recorder.Span): Ids => ({
   traceparent: `00-${traceId}-${spanId}-01`,
-  b3: [traceId, spanId, "1", ...Option.toArray(parent)].join("-")
+  b3: name.startsWith("http.client") ? [traceId, spanId, "1", ...Option.toArray(parent)].join("-") : undefined
 })
 
 describe("a call", () => {
@@ -102,7 +103,7 @@ describe("a call", () => {
       const common = "http.request.method=GET"
       const where = "server.address=users.test server.port=80 url.full=http://users.test/1"
       assert.deepStrictEqual(Recorder.tree(all).split("\n"), [
-        "users internal 0..10500 ok resilience.attempts=3 resilience.waited=7.5 http.response.status_code=200",
+        "users internal 0..10500 ok resilience.name=users resilience.attempts=3 resilience.outcome=Succeeded resilience.waited=7.5 http.response.status_code=200",
         "  @0 resilience.wait resilience.attempt=1 resilience.delay=7 resilience.reason=RetryAfter error.type=503",
         "  @8000 resilience.wait resilience.attempt=2 resilience.delay=0.5 resilience.reason=Schedule error.type=ECONNRESET",
         `  GET client 0..0 failed (503) ${common} ${where} http.response.status_code=503 error.type=503`,
@@ -155,15 +156,23 @@ describe("a call", () => {
   for (const [what, steps, options, attributes] of giveUps) {
     it.effect(`says why it was given up: ${what}`, () =>
       Effect.gen(function*() {
-        const last = callOf(yield* call(steps, options)).events.at(-1)
+        const ended = callOf(yield* call(steps, options))
+        const last = ended.events.at(-1)
         assert.deepStrictEqual([last?.name, last?.attributes], ["resilience.give_up", attributes])
+        assert.strictEqual(ended.attributes["resilience.outcome"], "GaveUp")
+        assert.strictEqual(ended.attributes["resilience.reason"], last?.attributes["resilience.reason"])
       }))
   }
 
   it.effect("that waited nothing says nothing of waiting", () =>
     Effect.gen(function*() {
       const { attributes, events } = callOf(yield* call([{ status: 200 }]))
-      assert.deepStrictEqual(attributes, { "resilience.attempts": 1, "http.response.status_code": 200 })
+      assert.deepStrictEqual(attributes, {
+        "resilience.name": "users",
+        "resilience.attempts": 1,
+        "resilience.outcome": "Succeeded",
+        "http.response.status_code": 200
+      })
       assert.deepStrictEqual(events, [])
     }))
 
