@@ -262,6 +262,12 @@ const line = (event: Event): Option.Option<string> => {
       return event.outcome._tag === "Failed" ? Option.some(`failed ${Failure.label(event.outcome.failure)}`) : Option.none()
     case "WaitStarted":
       return Option.some(`wait ${event.delay} ${event.because}`)
+    case "HedgeStarted":
+      return Option.some(`hedge ${event.attempt} ${event.because}`)
+    case "HedgeSkipped":
+      return Option.some(`no hedge ${event.attempt} ${event.because}`)
+    case "AttemptWon":
+      return Option.some(`won ${[event.attempt, ...event.abandoned.map((number) => `-${number}`)].join(" ")}`)
     case "CallEnded":
       return Option.some(event.end._tag === "GaveUp" ? `gave up ${event.end.because}` : event.end._tag.toLowerCase())
     default:
