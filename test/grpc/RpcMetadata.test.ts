@@ -48,6 +48,15 @@ const attempts = (
     return { exit, timeline, said }
   })
 
+describe("without a tracer", () => {
+  // First: from the first one on who asks for it, the number of the attempt is known everywhere.
+  it.effect("an attempt knows its number as well", () =>
+    Effect.gen(function*() {
+      const { said } = yield* attempts(["1"], (call) => call.pipe(Grpc.retry(), Effect.withTracerEnabled(false)))
+      assert.deepStrictEqual(said, [{}, { "grpc-previous-rpc-attempts": "1" }])
+    }))
+})
+
 describe("a retry", () => {
   it.effect("waits its backoff, what the server asks, and its backoff from the beginning", () =>
     Effect.gen(function*() {
