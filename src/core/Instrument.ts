@@ -258,12 +258,30 @@ export const keysSettled: Instrument = counter(
   Label.settled
 )
 
+/** Sockets of a pool. Sampled. @since 0.1.0 @category http */
+export const openConnections: Instrument = gauge(
+  Semconv.METRIC_OPEN_CONNECTIONS,
+  "{connection}",
+  "Connections of a pool that are open.",
+  Label.name
+)
+
+/** Responses that nobody has begun to read or to release. Sampled. @since 0.1.0 @category http */
+export const unreadResponses: Instrument = gauge(
+  Semconv.METRIC_UNREAD_RESPONSES,
+  "{response}",
+  "Responses that are neither read nor released.",
+  Label.name
+)
+
 /** All of them. @since 0.1.0 @category constants */
 export const all: ReadonlyArray<Instrument> = [
   requestDuration,
   connectionPhase,
   connections,
   connectionFailures,
+  openConnections,
+  unreadResponses,
   calls,
   attempts,
   failures,

@@ -15,8 +15,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as tls from "node:tls"
+import * as Instrument from "../core/Instrument.ts"
 import { durationMillis, integerIn } from "../core/InvalidOption.ts"
+import * as Measurement from "../core/Measurement.ts"
 import { maxDelay } from "../core/Millis.ts"
+import type * as Levels from "../telemetry/Levels.ts"
 import * as Pool from "./Pool.ts"
 import type * as Sockets from "./Sockets.ts"
 
@@ -137,3 +140,14 @@ export const layerNodeHttp = (
     NodeHttpClient.layerWithoutAgent,
     pooled(NodeHttpClient.HttpAgent, Pool.agents(settings("Connections.layerNodeHttp", options)))
   )
+
+/**
+ * The open sockets of a pool as a gauge of `Metrics.layer`. `name` is shown as `resilience.name`.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const level = (name: string, connections: Service): Levels.Level => ({
+  read: (meter) =>
+    Effect.map(connections.snapshot, ({ open }) => [Measurement.make(Instrument.openConnections, open, meter.name(name))])
+})

@@ -29,12 +29,15 @@ import * as Stream from "effect/Stream"
 import { IncomingMessage } from "node:http"
 import { Readable } from "node:stream"
 import type { Call } from "../core/Event.ts"
+import * as Instrument from "../core/Instrument.ts"
 import { durationMillis, integerIn } from "../core/InvalidOption.ts"
+import * as Measurement from "../core/Measurement.ts"
 import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Middleware from "../http/Middleware.ts"
 import * as Release from "../http/Release.ts"
 import { Wrapped } from "../http/Wrapped.ts"
 import * as Observer from "../strategy/Observer.ts"
+import type * as Levels from "../telemetry/Levels.ts"
 import * as Redaction from "../telemetry/Redaction.ts"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -285,3 +288,14 @@ export const layer = (
       Context.make(HttpClient.HttpClient, Middleware.applyTo(client, middleware)).pipe(Context.add(LeakCheck, service)))
   )
 }
+
+/**
+ * The responses that nobody reads as a gauge of `Metrics.layer`. `name` is shown as `resilience.name`.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const level = (name: string, check: Service): Levels.Level => ({
+  read: (meter) =>
+    Effect.map(check.snapshot, ({ unread }) => [Measurement.make(Instrument.unreadResponses, unread, meter.name(name))])
+})

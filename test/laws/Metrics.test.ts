@@ -194,6 +194,8 @@ describe("labels", () => {
       { numRuns: 1_000, seed: 1 }
     )
     const elsewhere = [
+      Instrument.openConnections,
+      Instrument.unreadResponses,
       Instrument.budgetBalance,
       Instrument.breakerKeys,
       Instrument.permits,
