@@ -168,6 +168,19 @@ const fallback = (policy: WirePolicy.Fallback, name: string | undefined) =>
     ? Strategy.fallback({ value: policy, on: policy.on, name })
     : Strategy.lastGood({ ...policy, kind: policy.responses, name })
 
+/** What a rule leaves out is as in the client, its schedule too. */
+const rule = ({ use, when }: Policy.Rule) => ({
+  when,
+  use: {
+    ...use,
+    retry: given(use.retry, (policy) => {
+      const { backoff, byFailure, during, givenUp, maxAttempts, resend, retryAfter } = policy
+      const isAsInClient = [backoff, byFailure, during, retryAfter].every((part) => part === undefined)
+      return { schedule: isAsInClient ? undefined : schedule(policy), maxAttempts, givenUp, resend }
+    })
+  }
+})
+
 const meanings: { readonly [K in keyof Policy.Statuses]-?: Parameters<typeof Classifier.onStatus>[2] } = {
   Success: () => Outcome.success,
   Throttled: ({ status }, retryAfter) => Outcome.failed(Failure.throttled({ status, retryAfter })),
@@ -241,6 +254,7 @@ export const options = (policy: Policy.Policy): ResilientClient.Options => {
     budget: known(policy.budget, budget),
     idempotencyKey: policy.idempotencyKey,
     fallback: given(policy.fallback, (policy) => fallback(policy, name)),
-    deadline: policy.deadline
+    deadline: policy.deadline,
+    perRequest: given(policy.perRequest, (rules) => Strategy.perRequest(rules.map(rule)))
   }
 }

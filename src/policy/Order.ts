@@ -34,6 +34,7 @@ import type * as RetryBudget from "../strategy/RetryBudget.ts"
  * | `idempotencyKey` | one key for all attempts |
  * | `fallback` | after the last attempt; inside of the deadline, which it cannot make up for |
  * | `deadline` | everything, and the reading of the body |
+ * | `perRequest` | what is otherwise for some requests is known to all of the above |
  * | `callSpan` | tells of all of it |
  *
  * @since 0.1.0
@@ -57,6 +58,7 @@ export const places = [
   "idempotencyKey",
   "fallback",
   "deadline",
+  "perRequest",
   "callSpan"
 ] as const
 

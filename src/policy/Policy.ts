@@ -82,6 +82,47 @@ const isOnce = (statuses: Statuses) => {
 /** @since 0.1.0 @category models */
 export interface Statuses extends Schema.Schema.Type<typeof Statuses> {}
 
+const { keyHeaders: _, ...ruleRetry } = ResendPolicy.Retry.fields
+
+const RuleRetry = Schema.Struct(ruleRetry)
+
+/** A rule of what is otherwise for some requests. */
+const Rule = Schema.Struct({
+  when: part(
+    Schema.Struct({
+      methods: optional(list(Field.method("A method."), { about: "One of these methods. Left out: any." })),
+      paths: optional(
+        list(
+          text({
+            about: "A path, or with /* at its end everything below it.",
+            allowed: "a path that begins with a /, without * but for /* at its end",
+            pattern: /^\/(?:[^*]*\/)?(?:[^*]+|\*)?$/,
+            atMost: 2_048
+          }).annotations({ arbitrary: () => (fc) => fc.constantFrom("/", "/1", "/2", "/*", "/users/*") }),
+          { about: "One of these paths. Left out: any." }
+        )
+      )
+    }),
+    { about: "Which requests: those that all of this holds for." }
+  ),
+  use: part(
+    Schema.Struct({
+      retry: optional(part(Schema.Union(none, RuleRetry), { about: "How these are sent again. What is left out is as in the client.", allowed: "\"none\" or an object" })),
+      hedge: optional(part(none, { about: "\"none\": these are not hedged.", allowed: "\"none\"" })),
+      attemptTimeout: optional(
+        part(Schema.Union(none, duration({ about: "For an attempt." })), { about: "How long an attempt may take.", allowed: `"none" or ${durationAllowed()}` })
+      ),
+      deadline: optional(
+        part(Schema.Union(none, duration({ about: "For the call." })), { about: "How long a call may take.", allowed: `"none" or ${durationAllowed()}` })
+      )
+    }),
+    { about: "What is otherwise for them." }
+  )
+})
+
+/** What is otherwise for some requests. @since 0.1.0 @category models */
+export interface Rule extends Schema.Schema.Type<typeof Rule> {}
+
 const Fields = Schema.Struct({
   version: optional(part(Schema.Literal(1), { about: "The version of this format.", allowed: "1", default: 1 })),
   name: optional(
@@ -140,6 +181,13 @@ const Fields = Schema.Struct({
       about: "How long a call may take: its attempts, its waits, and the reading of its body.",
       allowed: `"none" or ${durationAllowed()}, such as "10 seconds"`,
       default: "30 seconds"
+    })
+  ),
+  perRequest: optional(
+    part(Schema.Union(none, list(part(Rule, { about: "A rule." }), { about: "Rules." })), {
+      about: "What is otherwise for some requests: of these rules the first that a request meets.",
+      allowed: "\"none\" or a list of 1 to 100 rules",
+      default: absent
     })
   )
 })

@@ -38,7 +38,9 @@ const parsed = (text: string): unknown => {
 const valueOf = (text: string, members: PolicyShape.Members): unknown => {
   if (/^\s*[[{]/.test(text)) return parsed(text)
   const items = members.flatMap(PolicyShape.itemsOf)
-  if (items.length === 0) return wordOf(text, members)
+  // "none" is a word also where there may be a list of words.
+  const isWord = items.length === 0 || members.some((ast) => AST.isLiteral(ast) && ast.literal === text)
+  if (isWord) return wordOf(text, members)
   return text.split(",").map((item) => wordOf(item.trim(), items))
 }
 

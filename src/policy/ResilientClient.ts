@@ -102,6 +102,8 @@ export interface Options<out E = HttpClientError.HttpClientError | DropIn.Refusa
   readonly fallback?: Order.Strategy<"fallback", E, R> | "none" | undefined
   /** Default: 30 seconds for the whole call, its body included. */
   readonly deadline?: Duration.DurationInput | "none" | undefined
+  /** What is otherwise for some requests, by their method and path. Default: "none". `Strategy.perRequest`. */
+  readonly perRequest?: Order.Strategy<"perRequest"> | "none" | undefined
 }
 
 /**
@@ -202,6 +204,7 @@ export const chosen = (options: Any): Order.Chosen => {
     idempotencyKey: fixed("idempotencyKey", idempotencyKey, IdempotencyKey.middleware),
     fallback: chosenOf(options.fallback),
     deadline: fixed("deadline", deadline, Deadline.middleware),
+    perRequest: chosenOf(options.perRequest),
     callSpan: fixed("callSpan", { name }, (span) => Trace.callSpan(span.name))
   }
 }

@@ -43,6 +43,7 @@ import * as Guard from "../http/Guard.ts"
 import * as Hedge from "../http/Hedge.ts"
 import * as LastResponse from "../http/LastResponse.ts"
 import type * as Middleware from "../http/Middleware.ts"
+import * as PerRequest from "../http/PerRequest.ts"
 import * as Redirect from "../http/Redirect.ts"
 import * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
 import * as AdaptiveThrottle from "../strategy/AdaptiveThrottle.ts"
@@ -255,3 +256,11 @@ export const lastGood = <K extends Failure.Tag = Fallback.Outage>(
     make: (client) => Effect.flatMap(store, (lastGood) => fallback<K>({ ...options, lastGood }).make(client))
   }
 }
+
+/**
+ * Makes some requests otherwise than the client says, by rules: which methods and paths, and what is otherwise for them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const perRequest = (rules: PerRequest.Options): Order.Strategy<"perRequest"> => of("perRequest", PerRequest.middleware(rules))
