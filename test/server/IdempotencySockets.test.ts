@@ -73,12 +73,12 @@ describe.skipIf(!requireBinary("redis-server"))("50 clients that send the same 2
       const servers = [yield* server, yield* server]
       const { state, url } = yield* unreliable(servers.map((each) => Number(new URL(each.url).port)), 200)
       const client = yield* ResilientClient.make({
+        budget: RetryBudget.unlimited,
         attemptTimeout: "none",
         deadline: "none",
         bufferedBody: {},
         retry: {
           maxAttempts: 500,
-          budget: RetryBudget.unlimited,
           schedule: RetrySchedule.fromBackoff(Backoff.constant("20 millis")).pipe(RetrySchedule.honourRetryAfter({ atMost: "60 seconds" }))
         }
       })
