@@ -21,7 +21,6 @@
  */
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
-import * as Option from "effect/Option"
 import * as Backoff from "../core/Backoff.ts"
 import * as Classifier from "../core/Classifier.ts"
 import { nonEmpty } from "../core/InvalidOption.ts"
@@ -90,10 +89,10 @@ const seen = <A, E, R>(self: Effect.Effect<A, E, R>, unseen: RpcOptions["unseen"
   if (unseen === "never") return () => self
   return () => {
     let isSpent = false
-    return Effect.catchSome(self, (error) => {
-      if (isSpent || !RpcError.isUnseen(error)) return Option.none()
+    return Effect.catchAllCause(self, (cause) => {
+      if (isSpent || cause._tag !== "Fail" || !RpcError.isUnseen(cause.error)) return Effect.failCause(cause)
       isSpent = true
-      return Option.some(self)
+      return self
     })
   }
 }
