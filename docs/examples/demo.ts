@@ -5,13 +5,12 @@
  */
 import { HttpClient } from "@effect/platform"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Resilience } from "effect-resilience"
+import { Resilience, Waterfall } from "effect-resilience"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { facts } from "./demo/facts.ts"
 import { measure, rehearse } from "./demo/measure.ts"
 import * as Platform from "./demo/platform.ts"
-import { rows } from "./demo/rows.ts"
 import { table } from "./demo/table.ts"
 import { bold, dim, green, print, red } from "./demo/terminal.ts"
 
@@ -42,7 +41,7 @@ const demo = Effect.gen(function*() {
   yield* rehearse(fetchOrder)
 
   yield* heading(1, "effect-resilience", "one GET; the server answers 503, hangs, 429, resets, 200")
-  const ours = yield* measure({ fetch: fetchOrder, rows: ({ events, spans }) => rows(spans, events), horizon: 2_500 })
+  const ours = yield* measure({ fetch: fetchOrder, rows: ({ spans }) => Waterfall.rows(spans), horizon: 2_500 })
 
   yield* heading(2, "retryTransient", "times: 5, exponential jittered, Effect.timeout per attempt")
   const theirs = yield* measure({

@@ -2,14 +2,13 @@
  * Plays the script once for a client, draws it while it lasts, and measures what it has cost.
  */
 import { type HttpClient } from "@effect/platform"
-import { type Event } from "effect-resilience"
+import { type Event, Waterfall } from "effect-resilience"
 import { Recorder } from "effect-resilience/testing"
 import { Clock, Effect, Exit, Option, Random } from "effect"
 import * as Pool from "./pool.ts"
-import { attemptsIn, endOf, resultOf } from "./rows.ts"
+import { attemptsIn, endOf, resultOf } from "./spans.ts"
 import * as Server from "./server.ts"
 import * as Terminal from "./terminal.ts"
-import * as Waterfall from "./waterfall.ts"
 
 export interface Contender<E> {
   readonly fetch: (url: string) => Effect.Effect<unknown, E, HttpClient.HttpClient>
@@ -77,7 +76,12 @@ export const measure = <E>(contender: Contender<E>) =>
       ([spans, events]): Recorded => ({ spans, events, received: server.received })
     )
     const picture = Effect.zipWith(recorded, Clock.currentTimeMillis, (recorded, now) =>
-      Waterfall.draw(contender.rows(recorded), { now, columns: Terminal.columns(), horizon: contender.horizon }))
+      Waterfall.draw(contender.rows(recorded), {
+        now,
+        columns: Terminal.columns(),
+        horizon: contender.horizon,
+        colour: Terminal.inColour ? "ansi" : "none"
+      }))
 
     const call = contender.fetch(`${server.url}/orders/42`).pipe(
       Effect.provide(recorder.layer),

@@ -3,13 +3,13 @@
  * on each attempt and one on the whole.
  */
 import { HttpClient } from "@effect/platform"
-import { Classifier, Failure, Outcome } from "effect-resilience"
+import { Classifier, Failure, Outcome, type Waterfall } from "effect-resilience"
 import { type Recorder } from "effect-resilience/testing"
 import { Cause, Effect, Exit, Option, Schedule } from "effect"
-import { attemptsIn, callsIn, endOf, resultOf, statusOf } from "./rows.ts"
-import type { Row } from "./waterfall.ts"
+import { attemptsIn, callsIn, endOf, resultOf, statusOf } from "./spans.ts"
 
 type Span = Recorder.Span
+type Row = Waterfall.Row
 
 const client = Effect.map(HttpClient.HttpClient, (client) =>
   client.pipe(
@@ -53,10 +53,10 @@ export const rows = (spans: ReadonlyArray<Span>, received: ReadonlyArray<string>
 
   return [
     ...callsIn(spans).map((span): Row => (
-      { what: "call", label: span.name, from: span.start, to: endOf(span), ...result(span) }
+      { what: "call", label: span.name, depth: 0, from: span.start, to: endOf(span), ...result(span) }
     )),
     ...attemptsIn(spans).map((span, index): Row => (
-      { what: "attempt", label: `attempt ${index + 1}`, from: span.start, to: endOf(span), ...outcome(span) }
+      { what: "attempt", label: `attempt ${index + 1}`, depth: 1, from: span.start, to: endOf(span), ...outcome(span) }
     ))
   ]
 }

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { Measured } from "./measure.ts"
 import * as Pool from "./pool.ts"
-import { attemptsIn } from "./rows.ts"
+import { attemptsIn } from "./spans.ts"
 import { bold, dim } from "./terminal.ts"
 
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`

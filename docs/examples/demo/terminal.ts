@@ -12,7 +12,7 @@ const narrowest = 60
 
 const isLive = isTerminal && stdout.columns > narrowest
 
-const inColour = isTerminal && (env["NO_COLOR"] ?? "") === ""
+export const inColour = isTerminal && (env["NO_COLOR"] ?? "") === ""
 
 const paint = (code: number) => (text: string): string => (inColour && text !== "" ? `\x1b[${code}m${text}\x1b[0m` : text)
 
