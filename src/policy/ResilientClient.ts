@@ -30,6 +30,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { NoExcessProperties } from "effect/Types"
 import type * as Classifier from "../core/Classifier.ts"
+import type * as Failure from "../core/Failure.ts"
 import { InvalidOption } from "../core/InvalidOption.ts"
 import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
@@ -137,8 +138,34 @@ export type RequirementOf<O> = O[keyof O] extends infer S
   : never
   : never
 
-/** Any options, for inference. */
-type Any = Options<unknown, unknown>
+/**
+ * A strategy or a schedule of any type. Of errors and requirements nothing is said here, because TypeScript would take what is said for
+ * what is meant where a constructor leaves it open.
+ */
+interface Slot<out P extends Order.Place> {
+  readonly place: P
+  readonly make: (client: Order.Client) => Effect.Effect<unknown>
+}
+
+interface AnySchedule {
+  readonly initial: unknown
+  readonly step: (now: number, input: Failure.Failure, state: never) => unknown
+}
+
+/**
+ * Any options, for inference.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Any extends Omit<Options<never>, "chaos" | "fallback" | "retry"> {
+  readonly chaos?: Slot<"chaos"> | "none" | undefined
+  readonly fallback?: Slot<"fallback"> | "none" | undefined
+  readonly retry?: Omit<Retry.Options<never>, "budget" | "name" | "schedule"> & { readonly schedule?: AnySchedule | undefined } | "none" | undefined
+}
+
+/** Every strategy is a slot, and every schedule is any schedule: only the types of what they fail with and need are given back. */
+const known = (options: Any): Options<unknown, unknown> => options as Options<unknown, unknown>
 
 const chosenOf = <P extends Order.Place, E, R>(
   given: Order.Strategy<P, E, R> | "none" | undefined
@@ -155,7 +182,7 @@ const fixed = <P extends Order.Place, A, E>(
   return { place, make: () => Effect.succeed(made) }
 }
 
-const resendOf = ({ hedge = "none", retry }: Any): Order.Strategy<"resend", never, unknown> | undefined => {
+const resendOf = ({ hedge = "none", retry }: Options<unknown, unknown>): Order.Strategy<"resend", never, unknown> | undefined => {
   if (hedge !== "none") {
     if (retry === undefined || retry === "none") return hedge
     const requirement = "left out, or \"none\", where there is a hedge"
@@ -184,7 +211,8 @@ const resendOf = ({ hedge = "none", retry }: Any): Order.Strategy<"resend", neve
  * @since 0.1.0
  * @category building
  */
-export const chosen = (options: Any): Order.Chosen => {
+export const chosen = (any: Any): Order.Chosen => {
+  const options = known(any)
   const { attemptTimeout = "10 seconds", bufferedBody = "none", deadline = "30 seconds", idempotencyKey = "none", name = "http" } = options
   return {
     chaos: chosenOf(options.chaos),

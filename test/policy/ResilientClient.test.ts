@@ -13,6 +13,7 @@ import * as RpcServer from "@effect/rpc/RpcServer"
 import { assert, describe, it } from "@effect/vitest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -25,6 +26,9 @@ import * as Outcome from "../../src/core/Outcome.ts"
 import * as DropIn from "../../src/http/DropIn.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
+import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
+import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
 import * as Fault from "../support/faults.ts"
@@ -140,6 +144,143 @@ describe("each strategy", () => {
     ]
     for (const [option, message] of options) assert.throws(() => ResilientClient.middleware(option), message)
   })
+})
+
+describe("the budget", () => {
+  const outage = HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" })
+  const hundred = (client: HttpClient.HttpClient.With<unknown>) => after("1 millis", Effect.replicateEffect(Effect.exit(client.get(url)), 100))
+  const atOnce = { schedule: Schedule.recurs(4) }
+
+  it.effect("is there by default: a hundred calls in an outage are a reserve of ten resends, and no more", () =>
+    Effect.gen(function*() {
+      yield* hundred(yield* ResilientClient.make({ retry: atOnce }))
+      assert.lengthOf(yield* HttpScript.requests, 110)
+    }).pipe(Effect.provide(outage)))
+
+  it.effect("belongs to one client, also where two are made of the same options", () =>
+    Effect.gen(function*() {
+      const making = ResilientClient.make({ retry: atOnce })
+      yield* hundred(yield* making)
+      yield* hundred(yield* making)
+      assert.lengthOf(yield* HttpScript.requests, 220)
+    }).pipe(Effect.provide(outage)))
+
+  it.effect("that was made before is shared by all who are given it", () =>
+    Effect.gen(function*() {
+      const budget = yield* RetryBudget.make()
+      yield* hundred(yield* ResilientClient.make({ retry: atOnce, budget }))
+      yield* hundred(yield* ResilientClient.make({ retry: atOnce, budget }))
+      assert.lengthOf(yield* HttpScript.requests, 210)
+    }).pipe(Effect.provide(outage)))
+
+  it.effect("can be made for each client in another way, or be none", () =>
+    Effect.gen(function*() {
+      yield* hundred(yield* ResilientClient.make({ retry: atOnce, budget: RetryBudget.make({ floorPerSecond: 2 }) }))
+      assert.lengthOf(yield* HttpScript.requests, 120)
+      yield* hundred(yield* ResilientClient.make({ retry: { maxAttempts: 3, ...atOnce }, budget: RetryBudget.unlimited }))
+      assert.lengthOf(yield* HttpScript.requests, 420)
+    }).pipe(Effect.provide(outage)))
+
+  it.effect("pays for hedges too", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({ hedge: Strategy.hedge({ delay: "1 second" }), budget: RetryBudget.none, attemptTimeout: "none" })
+      const fiber = yield* Effect.fork(client.get(url))
+      yield* TestClock.adjust("2 seconds")
+      assert.lengthOf(yield* HttpScript.requests, 1)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(HttpScript.layer(["hang"], { atEnd: "repeatLast" }))))
+})
+
+describe("strategies", () => {
+  it.effect("remember for the client that they were made with", () =>
+    Effect.gen(function*() {
+      const making = ResilientClient.make({
+        retry: "none",
+        circuitBreaker: Strategy.circuitBreaker({ tripPolicy: CircuitBreaker.consecutive(1) })
+      })
+      const [first, second] = [yield* making, yield* making]
+      yield* first.get(url)
+      assert.propertyVal(yield* Effect.flip(first.get(url)), "_tag", "CircuitOpen")
+      assert.strictEqual((yield* second.get(url)).status, 503)
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" }))))
+
+  it.effect("of a handle are shared", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(1) })
+      const making = ResilientClient.make({ retry: "none", circuitBreaker: Strategy.circuitBreaker({ breaker }) })
+      yield* (yield* making).get(url)
+      assert.propertyVal(yield* Effect.flip((yield* making).get(url)), "_tag", "CircuitOpen")
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" }))))
+
+  it.effect("have the classifier of the client, unless they have their own", () =>
+    Effect.gen(function*() {
+      const conflict = Classifier.override(
+        Classifier.http,
+        Classifier.onStatus("conflict", [409], ({ status }) => Outcome.failed(Failure.unavailable({ status })))
+      )
+      const tripPolicy = CircuitBreaker.consecutive(1)
+      const breaking = (circuitBreaker: ReturnType<typeof Strategy.circuitBreaker>) =>
+        Effect.flatMap(ResilientClient.make({ retry: "none", classifier: conflict, circuitBreaker }), (client) =>
+          Effect.zipRight(client.get(url), Effect.exit(client.get(url))))
+      assert.isTrue(Exit.isFailure(yield* breaking(Strategy.circuitBreaker({ tripPolicy }))))
+      assert.isTrue(Exit.isSuccess(yield* breaking(Strategy.circuitBreaker({ tripPolicy, classifier: Classifier.http }))))
+      const retrying = yield* ResilientClient.make({ retry: { schedule: Schedule.recurs(1) }, classifier: conflict })
+      const before = (yield* HttpScript.requests).length
+      yield* retrying.get(url)
+      assert.strictEqual((yield* HttpScript.requests).length - before, 2)
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 409 }], { atEnd: "repeatLast" }))))
+
+  it.effect("stand where the table says: no permit is held while a retry waits, and the fallback comes after the last attempt", () =>
+    Effect.gen(function*() {
+      const client = yield* ResilientClient.make({
+        retry: { schedule: Schedule.spaced("1 second"), maxAttempts: 2 },
+        bulkhead: Strategy.bulkhead({ permits: 1 }),
+        fallback: Strategy.fallback({ value: { status: 203 } })
+      })
+      const calls = yield* Effect.fork(Effect.all([client.get(url), Effect.delay(client.get(url), "500 millis")], { concurrency: 2 }))
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual((yield* Fiber.join(calls)).map(({ status }) => status), [203, 203])
+      assert.deepStrictEqual(yield* HttpScript.timeline, [0, 500, 1000, 1500])
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" }))))
+
+  it("cannot be a retry and a hedge at once", () => {
+    const hedge = Strategy.hedge({ delay: "1 second" })
+    assert.throws(() => ResilientClient.make({ retry: {}, hedge }), /retry must be left out, or "none", where there is a hedge/)
+    assert.doesNotThrow(() => ResilientClient.make({ retry: "none", hedge }))
+  })
+
+  it("are checked where they are written", () => {
+    const mistakes: ReadonlyArray<() => unknown> = [
+      () => Strategy.hedge({ delay: -1 }),
+      () => Strategy.hedge({ delay: { fallback: "1 second", quantile: 2 } }),
+      () => Strategy.hedge({ delay: "1 second", maxAttempts: 6 }),
+      () => Strategy.bulkhead({ permits: 0 }),
+      () => Strategy.circuitBreaker({ probes: 0 }),
+      () => Strategy.rateLimit({ limit: 0, window: "1 second" }),
+      () => Strategy.adaptiveThrottle({ k: 0 }),
+      () => Strategy.adaptiveLimit({ queue: -1 }),
+      () => Strategy.endpoints([]),
+      () => Strategy.fallback({ value: { status: 99 } }),
+      () => Strategy.lastGood({ maxAge: 0 }),
+      () => Strategy.chaos({ faults: [{ status: 503, rate: 2 }] }),
+      () => Strategy.attemptHeader({ amzSdkRequest: { maxAttempts: 0 } }),
+      () => Strategy.redirects({ maxRedirects: -1 })
+    ]
+    for (const mistake of mistakes) assert.throws(mistake, /must be/)
+  })
+})
+
+describe("a service", () => {
+  class Users extends ResilientClient.Service<Users>()("Users", { retry: "none", deadline: "1 second" }) {}
+  class Orders extends ResilientClient.Service<Orders>()("Orders", { retry: quickly }) {}
+
+  it.effect("has a client of its own beside others", () =>
+    Effect.gen(function*() {
+      const statuses = Effect.gen(function*() {
+        return [(yield* (yield* Users).get(url)).status, (yield* (yield* Orders).get(url)).status]
+      })
+      assert.deepStrictEqual(yield* Effect.provide(statuses, Layer.merge(Users.layer, Orders.layer)), [503, 200])
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 503 }, { status: 200 }]))))
 })
 
 describe("the drop-in face", () => {

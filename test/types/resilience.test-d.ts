@@ -161,6 +161,19 @@ describe("the two faces of a client", () => {
     >()
   })
 
+  it("the typed one shows nothing where a constructor leaves open what it fails with and needs", () => {
+    const open = ResilientClient.make({
+      chaos: Strategy.chaos({ faults: [{ status: 503, rate: 0 }] }),
+      fallback: Strategy.fallback({ value: { status: 200 } }),
+      retry: { schedule: RetrySchedule.byFailure({ Throttled: RetrySchedule.none }) }
+    })
+    expectTypeOf(open).toEqualTypeOf<
+      Effect.Effect<With<Platform | Timeout.AttemptTimeout | Deadline.DeadlineExceeded>, never, HttpClient.HttpClient>
+    >()
+    // @ts-expect-error a schedule that steps on texts knows nothing of failures
+    ResilientClient.make({ retry: { schedule: Schedule.recurWhile((input: string) => input === "") } })
+  })
+
   it("options that are not known by their literal type can fail with everything", () => {
     const options: ResilientClient.Options = {}
     expectTypeOf(ResilientClient.make(options)).toExtend<
