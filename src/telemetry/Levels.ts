@@ -22,15 +22,20 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Instrument from "../core/Instrument.ts"
+import { durationMillis } from "../core/InvalidOption.ts"
 import type * as Label from "../core/Label.ts"
 import * as Measurement from "../core/Measurement.ts"
+import { maxDelay } from "../core/Millis.ts"
 import type * as Permits from "../core/Permits.ts"
 import * as AdaptiveLimit from "../strategy/AdaptiveLimit.ts"
 import * as Bulkhead from "../strategy/Bulkhead.ts"
 import type { RetryBudget } from "../strategy/RetryBudget.ts"
-import type { Meter } from "./Meter.ts"
+import * as Meter from "./Meter.ts"
 
 /**
  * Something that can be read at any time.
@@ -39,7 +44,7 @@ import type { Meter } from "./Meter.ts"
  * @category models
  */
 export interface Level {
-  readonly read: (meter: Meter) => Effect.Effect<ReadonlyArray<Measurement.Measurement>>
+  readonly read: (meter: Meter.Meter) => Effect.Effect<ReadonlyArray<Measurement.Measurement>>
 }
 
 /**
@@ -93,7 +98,7 @@ export const adaptiveLimit = (limit: AdaptiveLimit.AdaptiveLimit): Level =>
  * @since 0.1.0
  * @category sampling
  */
-export const sample = (meter: Meter, levels: ReadonlyArray<Level>): Effect.Effect<void> =>
+export const sample = (meter: Meter.Meter, levels: ReadonlyArray<Level>): Effect.Effect<void> =>
   Effect.map(Effect.forEach(levels, (level) => safely(Effect.suspend(() => level.read(meter)))), (read) => {
     const sums = new Map<string, Measurement.Measurement>()
     for (const measurement of read.flat()) {
@@ -102,6 +107,28 @@ export const sample = (meter: Meter, levels: ReadonlyArray<Level>): Effect.Effec
     }
     for (const measurement of sums.values()) meter.record(measurement)
   })
+
+/**
+ * Samples levels until the scope is closed, at once and then again and again, into the meter of the fiber. Without one nothing is done.
+ *
+ * **When to use**
+ *
+ * For handles that are made below `Metrics.layer`. For others there is its option `levels`.
+ *
+ * **Details**
+ *
+ * `every` is more than 0 and below 2^31 ms. Default: 5 seconds. Throws `InvalidOption` on one that is not.
+ *
+ * @since 0.1.0
+ * @category sampling
+ */
+export const watch = (levels: ReadonlyArray<Level>, every: Duration.DurationInput = "5 seconds"): Effect.Effect<void, never, Scope.Scope> => {
+  const period = durationMillis("Levels.watch", "every", every, { minExclusive: 0, max: maxDelay })
+  return Effect.flatMap(Meter.CurrentMeter, (meter) =>
+    meter === Meter.none
+      ? Effect.void
+      : Effect.asVoid(Effect.forkScoped(Effect.repeat(sample(meter, levels), Schedule.spaced(period)))))
+}
 
 /** A level that cannot be read is not shown; the others are. */
 const safely = (read: Effect.Effect<ReadonlyArray<Measurement.Measurement>>) =>

@@ -36,7 +36,6 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Instrument from "../core/Instrument.ts"
 import { durationMillis } from "../core/InvalidOption.ts"
 import * as Label from "../core/Label.ts"
@@ -106,14 +105,14 @@ export const listener = (meter: Meter.Meter): Observer.Listener => {
  * @category layers
  */
 export const layer = ({ every = "5 seconds", levels = [], ...bounds }: Options = {}): Layer.Layer<never> => {
-  const period = durationMillis("Metrics", "every", every, { minExclusive: 0, max: maxDelay })
+  durationMillis("Metrics", "every", every, { minExclusive: 0, max: maxDelay })
   // What is wrong is said at once; each layer that is built has bounds of its own.
   Series.unsafeMake(bounds)
   return Layer.scopedContext(Effect.gen(function*() {
     const meter = Series.unsafeMake(bounds)
     const breakers = OpenBreakers.unsafeMake()
     const current = yield* Observer.Observer
-    yield* Effect.forkScoped(Effect.repeat(Levels.sample(meter, [breakers, ...levels]), Schedule.spaced(period)))
+    yield* Effect.provideService(Levels.watch([breakers, ...levels], every), Meter.CurrentMeter, meter)
     const hearing = Observer.both(Observer.sync(breakers.hear), listener(meter))
     return Context.make(Observer.Observer, Observer.both(current, hearing)).pipe(Context.add(Meter.CurrentMeter, meter))
   }))
