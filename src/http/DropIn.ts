@@ -18,6 +18,7 @@ import type * as Deadline from "../strategy/Deadline.ts"
 import type * as RateLimit from "../strategy/RateLimit.ts"
 import type * as Retry from "../strategy/Retry.ts"
 import type * as Timeout from "../strategy/Timeout.ts"
+import type * as Degraded from "./Degraded.ts"
 import type * as Redirect from "./Redirect.ts"
 
 /**
@@ -36,6 +37,7 @@ export type Refusal =
   | RateLimit.RateLimited
   | AdaptiveThrottle.LoadShed
   | Redirect.RedirectRefused
+  | Degraded.ServiceDegraded
 
 /**
  * A refusal in the form of the platform's error: tag `RequestError`, reason `Transport`, the refusal as its `cause`.
