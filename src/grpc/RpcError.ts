@@ -205,7 +205,8 @@ export const outcome = (
 
 /** What is below says it: an HTTP client's error, or that of a socket. */
 const ofRpcClient = ({ cause }: Shape, now: Millis, codes: ReadonlyArray<RpcStatus.Code>): Option.Option<Outcome.Outcome> => {
-  const below = Option.orElse(Meaning.error(cause, now), () => outcome(cause, now, codes))
+  const below = Option.orElse(Meaning.error(cause, now), () =>
+    Option.map(status(cause), (found) => Outcome.failed(toFailure(found, codes))))
   return Option.isSome(below) ? below : Option.flatMap(shapeOf(cause), ofSocket)
 }
 

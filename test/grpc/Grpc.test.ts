@@ -13,7 +13,8 @@ import * as Schedule from "effect/Schedule"
 import * as http2 from "node:http2"
 import * as Backoff from "../../src/core/Backoff.ts"
 import { InvalidOption } from "../../src/core/InvalidOption.ts"
-import { Grpc, PushbackSchedule, ServiceConfig } from "../../src/grpc/index.ts"
+import { Grpc, PushbackSchedule, RpcClassifier, ServiceConfig } from "../../src/grpc/index.ts"
+import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as Deadline from "../../src/strategy/Deadline.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as Timeout from "../../src/strategy/Timeout.ts"
@@ -373,6 +374,23 @@ describe("a service config", () => {
       const error = yield* Effect.flip(say("hello").pipe(service.protect("/test.Echo/Say")))
       assert.propertyVal(error, "_tag", "DeadlineExceeded")
       yield* eventually(() => server.received.every(({ cancelled }) => cancelled), "8 seconds")
+    }))
+})
+
+describe("a circuit breaker", () => {
+  it.scopedLive("with our classifier counts what speaks against the server, and its refusal is not sent again", () =>
+    Effect.gen(function*() {
+      const statuses = [status.NOT_FOUND, status.RESOURCE_EXHAUSTED, status.UNAVAILABLE, status.INTERNAL, status.UNAVAILABLE]
+      const [first = fail(status.NOT_FOUND), ...others] = statuses.map((code) => fail(code))
+      const server = yield* serve(first, ...others)
+      const say = yield* client(server.address)
+      const breaker = yield* CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(3) })
+      const call = say("hello").pipe(CircuitBreaker.protect({ breaker, classifier: RpcClassifier.errors }))
+      // Five answers, of which the last three count; the sixth call is not made.
+      for (const _ of statuses) assert.propertyVal(yield* Effect.flip(call), "name", "Error")
+      const error = yield* Effect.flip(call.pipe(Grpc.retry({ schedule: soon })))
+      assert.propertyVal(error, "_tag", "CircuitOpen")
+      assert.strictEqual(server.received.length, 5)
     }))
 })
 

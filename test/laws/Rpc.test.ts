@@ -100,10 +100,12 @@ describe("RpcError", () => {
   it("reads nothing from anything, and never throws", () => {
     const ring: { cause?: unknown } = {}
     ring.cause = ring
+    const client: { _tag: string; cause?: unknown } = { _tag: "RpcClientError" }
+    client.cause = client
     const no = () => {
       throw new Error("no")
     }
-    const hostile = [ring, new Proxy({}, { get: no, has: no }), { get code() { return no() } }, { code: 14, metadata: { get: no } }]
+    const hostile = [ring, client, new Proxy({}, { get: no, has: no }), { get code() { return no() } }, { code: 14, metadata: { get: no } }]
     for (const error of hostile) {
       deepStrictEqual(RpcError.status(error), Option.none())
       deepStrictEqual(RpcError.outcome(error, 0), Option.none())
@@ -164,6 +166,8 @@ describe("RpcError", () => {
     deepStrictEqual(of("Close"), Option.some(Failure.connectionLost("Close")))
     deepStrictEqual(of("Read", { code: "ECONNRESET" }), Option.some(Failure.connectionLost("ECONNRESET")))
     deepStrictEqual(RpcError.outcome({ _tag: "RpcClientError", reason: "Unknown" }, 0), Option.none())
+    const status = { _tag: "RpcClientError", cause: { cause: { code: "aborted" } } }
+    deepStrictEqual(RpcError.outcome(status, 0, ["ABORTED"]), Option.some(Outcome.failed(Failure.rpcFailure("ABORTED", Option.none(), "always"))))
   })
 
   it("is unseen by two words of grpc-js and one of Connect, each with its code", () => {
