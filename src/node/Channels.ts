@@ -34,6 +34,19 @@ interface UndiciRequest {
   readonly headers?: unknown
 }
 
+/**
+ * What a request is followed by hangs on the request itself, and goes with it: a WeakMap with an entry for each request costs the garbage
+ * collector more than all the rest here.
+ */
+const followed = Symbol("effect-resilience/Exchange")
+
+const exchangeOf = (request: object): Exchange.Exchange | undefined => (request as { readonly [followed]?: Exchange.Exchange })[followed]
+
+const follow = (request: object, exchange: Exchange.Exchange): void => {
+  // Requests of undici and of Node are ordinary objects, which nobody freezes.
+  ;(request as { [followed]?: Exchange.Exchange })[followed] = exchange
+}
+
 interface ConnectParams {
   readonly hostname?: string | undefined
   readonly protocol?: string | undefined
@@ -54,7 +67,6 @@ const traceparentOf = (headers: unknown): string | undefined => {
 type Handlers = { readonly [channel: string]: (message: never) => void }
 
 const undici = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
-  const exchanges = new WeakMap<UndiciRequest, Exchange.Exchange>()
   // A socket is made in the same turn as it is told that one will be. With TLS, and a connector that is not ours, it is not seen.
   let expected: { readonly host: string; readonly secure: boolean; readonly connector: object } | undefined
   const unseen = new WeakMap<object, Array<(end: net.Socket | Error) => void>>()
@@ -92,25 +104,25 @@ const undici = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
       if (exchange === undefined) return
       exchange.transport = "undici"
       exchange.origin = String(request.origin)
-      exchanges.set(request, exchange)
+      follow(request, exchange)
     },
     "undici:client:sendHeaders": ({ request, socket }: { request: UndiciRequest; socket: net.Socket }) => {
-      Exchange.acquire(exchanges.get(request), links.of(socket), socket, false, now)
+      Exchange.acquire(exchangeOf(request), links.of(socket), socket, false, now)
     },
     "undici:request:bodySent": ({ request }: { request: UndiciRequest }) => {
-      const exchange = exchanges.get(request)
+      const exchange = exchangeOf(request)
       if (exchange !== undefined) exchange.written ??= now()
     },
     "undici:request:headers": ({ request }: { request: UndiciRequest }) => {
-      const exchange = exchanges.get(request)
+      const exchange = exchangeOf(request)
       if (exchange !== undefined) Exchange.answer(exchange, now)
     },
     "undici:request:trailers": ({ request }: { request: UndiciRequest }) => {
-      const exchange = exchanges.get(request)
+      const exchange = exchangeOf(request)
       if (exchange !== undefined) Exchange.end(exchange, { _tag: "Completed" }, now)
     },
     "undici:request:error": ({ error, request }: { error: unknown; request: UndiciRequest }) => {
-      const exchange = exchanges.get(request)
+      const exchange = exchangeOf(request)
       if (exchange === undefined) return
       exchange.link ??= links.failedWith(error)
       Exchange.end(exchange, Exchange.failed(exchange, error), now)
@@ -119,7 +131,6 @@ const undici = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
 }
 
 const nodeHttp = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
-  const exchanges = new WeakMap<http.ClientRequest, Exchange.Exchange>()
   const connected = (request: http.ClientRequest, exchange: Exchange.Exchange | undefined, socket: net.Socket): void => {
     // Another agent than ours: its socket is seen when it is being opened already.
     if (exchange !== undefined && socket.connecting && !links.isKnown(socket)) {
@@ -138,7 +149,7 @@ const nodeHttp = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
       if (exchange === undefined) return
       exchange.transport = "node:http"
       exchange.origin = `${request.protocol}//${String(request.getHeader("host") ?? request.host)}`
-      exchanges.set(request, exchange)
+      follow(request, exchange)
       if (request.writableFinished) exchange.written = now()
       else request.once("finish", () => (exchange.written ??= now()))
       const fail = (error: unknown) => Exchange.end(exchange, Exchange.failed(exchange, error), now)
@@ -149,7 +160,7 @@ const nodeHttp = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
       })
     },
     "http.client.response.finish": ({ request, response }: { request: http.ClientRequest; response: http.IncomingMessage }) => {
-      const exchange = exchanges.get(request)
+      const exchange = exchangeOf(request)
       if (exchange === undefined) return
       Exchange.answer(exchange, now)
       response.once("end", () => Exchange.end(exchange, { _tag: "Completed" }, now))
