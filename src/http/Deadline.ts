@@ -14,8 +14,8 @@ import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Deadline from "../strategy/Deadline.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Body from "./Body.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import type * as Middleware from "./Middleware.ts"
-import * as Overrides from "./Overrides.ts"
 
 export { Deadline, DeadlineExceeded, remaining, within } from "../strategy/Deadline.ts"
 
@@ -30,10 +30,9 @@ export const middleware = (limit: Duration.DurationInput): Middleware.Middleware
   const millis = Timeout.limitMillis("Deadline", limit)
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | Deadline.DeadlineExceeded, R> => (request) =>
     Effect.withFiberRuntime<Response, E | Deadline.DeadlineExceeded, R>((fiber) => {
-      const entry = Overrides.of(fiber, request)
-      if (entry === undefined) return limited(fiber, handler(request), millis)
-      const call = Effect.suspend(() => handler(request))
-      return Overrides.bind(limited(fiber, call, entry.overrides.deadline ?? millis), entry, request)
+      const other = CurrentOverrides.of(fiber, request)
+      if (other === undefined) return limited(fiber, handler(request), millis)
+      return other.bind(limited(fiber, Effect.suspend(() => handler(request)), other.deadline ?? millis), request)
     })
 }
 

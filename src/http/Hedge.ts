@@ -14,8 +14,8 @@ import * as Classifier from "../core/Classifier.ts"
 import * as Contest from "../strategy/Contest.ts"
 import * as Hedge from "../strategy/Hedge.ts"
 import * as Guard from "./Guard.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import type * as Middleware from "./Middleware.ts"
-import * as Overrides from "./Overrides.ts"
 import * as Work from "./Work.ts"
 
 export { hedge, movingQuantile, type MovingQuantile } from "../strategy/Hedge.ts"
@@ -53,29 +53,12 @@ export const middleware = (options: Options): Middleware.Middleware => {
   const { key = (request) => Guard.origin(request.url) } = options
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E, R> => {
     const work = Work.of(handler, repeatable)
-    const derived = new WeakMap<Overrides.Overrides, readonly [typeof plan, typeof work]>()
-    const derive = (overrides: Overrides.Overrides): readonly [typeof plan, typeof work] => {
-      const { budget, hedge } = overrides
-      if (hedge === undefined && budget === undefined) return [plan, work]
-      const known = derived.get(overrides)
-      if (known !== undefined) return known
-      const { delay, maxAttempts, resend } = hedge === "none" ? { maxAttempts: 1 } as const : { ...hedge }
-      const other = {
-        ...plan,
-        ...(delay === undefined ? {} : { delay: Hedge.plan(Classifier.errors, { delay }).delay }),
-        maxAttempts: maxAttempts ?? plan.maxAttempts,
-        budget: budget ?? plan.budget
-      }
-      const made = [other, resend === undefined ? work : Work.of(handler, Work.repeatable("Hedge", { ...options, resend }))] as const
-      derived.set(overrides, made)
-      return made
-    }
     return (request) =>
       Effect.withFiberRuntime<HttpClientResponse.HttpClientResponse, E, R>((fiber) => {
-        const entry = Overrides.of(fiber, request)
-        if (entry === undefined) return Contest.run(plan, work, own(request), key(request))
-        const [otherPlan, otherWork] = derive(entry.overrides)
-        return Overrides.bind(Effect.suspend(() => Contest.run(otherPlan, otherWork, own(request), key(request))), entry, request)
+        const other = CurrentOverrides.of(fiber, request)
+        if (other === undefined) return Contest.run(plan, work, own(request), key(request))
+        const call = Effect.suspend(() => Contest.run(other.hedge(plan), other.work("Hedge", work, options), own(request), key(request)))
+        return other.bind(call, request)
       })
   }
 }

@@ -14,8 +14,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Failure from "../core/Failure.ts"
 import { InvalidOption, nonEmpty } from "../core/InvalidOption.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import type * as Middleware from "./Middleware.ts"
-import * as Overrides from "./Overrides.ts"
 
 /**
  * A key that cannot be put on the wire. The key itself is left out of the message: some treat it as a secret.
@@ -170,17 +170,10 @@ export const middleware = (options: Options = {}): Middleware.Middleware<HttpCli
   }
   const name = header.toLowerCase()
   const keyed = new Set(nonEmpty("IdempotencyKey", "methods", methods).map((method) => method.toUpperCase()))
+  const refused = (request: HttpClientRequest.HttpClientRequest, cause: InvalidIdempotencyKey) =>
+    new HttpClientError.RequestError({ request, reason: "Encode", cause, description: cause.message })
   const written = (key: string, request: HttpClientRequest.HttpClientRequest, format: Format) =>
-    Effect.mapError(encode(key, { header, format }), (cause) =>
-      new HttpClientError.RequestError({ request, reason: "Encode", cause, description: cause.message }))
-  const problem = "the key was given for one request, and another has been sent with it"
-  const taken = (request: HttpClientRequest.HttpClientRequest) =>
-    new HttpClientError.RequestError({
-      request,
-      reason: "Encode",
-      cause: new InvalidIdempotencyKey({ header, problem }),
-      description: `${header}: ${problem}`
-    })
+    Effect.mapError(encode(key, { header, format }), (cause) => refused(request, cause))
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | HttpClientError.RequestError, R> => {
     const send = (key: string, request: HttpClientRequest.HttpClientRequest) =>
       Effect.flatMap(written(key, request, format), (value) => handler(HttpClientRequest.setHeader(request, header, value)))
@@ -189,10 +182,12 @@ export const middleware = (options: Options = {}): Middleware.Middleware<HttpCli
       // A key that stands in the header already is written in whichever format its writer chose.
       if (own !== undefined) return Effect.flatMap(written(own, request, "bare"), () => handler(request))
       return Effect.withFiberRuntime<HttpClientResponse.HttpClientResponse, E | HttpClientError.RequestError, R>((fiber) => {
-        const entry = Overrides.of(fiber, request)
-        const given = entry && Overrides.keyFor(entry, request)
-        if (given === "taken") return Effect.fail(taken(request))
-        if (given !== undefined) return send(given.key, request)
+        const given = CurrentOverrides.of(fiber, request)?.keyFor(request)
+        if (given !== undefined) {
+          return "key" in given
+            ? send(given.key, request)
+            : Effect.fail(refused(request, new InvalidIdempotencyKey({ header, problem: given.problem })))
+        }
         if (!keyed.has(request.method)) return handler(request)
         return Effect.flatMap(Context.get(fiber.currentContext, Generator), (key) => send(key, request))
       })

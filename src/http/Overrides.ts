@@ -32,12 +32,15 @@ import * as Classifier from "../core/Classifier.ts"
 import { InvalidOption, integerIn } from "../core/InvalidOption.ts"
 import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Hedge from "../strategy/Hedge.ts"
+import type * as Contest from "../strategy/Contest.ts"
+import type * as Loop from "../strategy/Loop.ts"
 import type * as Retry from "../strategy/Retry.ts"
-import type * as RetryBudget from "../strategy/RetryBudget.ts"
+import * as RetryBudget from "../strategy/RetryBudget.ts"
 import * as Surroundings from "../strategy/Surroundings.ts"
 import * as Timeout from "../strategy/Timeout.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import * as Resend from "./Resend.ts"
-import type * as Work from "./Work.ts"
+import * as Work from "./Work.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -192,55 +195,109 @@ export const merge = (outer: Overrides, inner: Overrides): Overrides =>
     hedge: joined(outer.hedge, inner.hedge)
   })
 
-/**
- * Overrides as they stand in the context of a fiber.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Entry {
+/** The request that a key was sent with. One for each run of a scope. */
+interface Keyed {
+  request: Request | undefined
+}
+
+/** Overrides as they stand in the context of a fiber; `request` is undefined where no call has begun yet. */
+class Standing implements CurrentOverrides.CurrentOverrides {
   readonly overrides: Overrides
-  /** The request whose they are; undefined where no call has begun yet. */
   readonly request: Request | undefined
-  /** The request that the key was sent with. One for each run of a scope. */
-  readonly keyed: { request: Request | undefined }
+  readonly keyed: Keyed
+
+  constructor(overrides: Overrides, request: Request | undefined, keyed: Keyed) {
+    this.overrides = overrides
+    this.request = request
+    this.keyed = keyed
+  }
+
+  get attemptTimeout(): Millis | undefined {
+    return this.overrides.attemptTimeout
+  }
+
+  get deadline(): Millis | undefined {
+    return this.overrides.deadline
+  }
+
+  isFor(request: Request): boolean {
+    return this.request === undefined || Resend.isSame(request, this.request)
+  }
+
+  bind<A, E, R>(self: Effect.Effect<A, E, R>, request: Request): Effect.Effect<A, E, R> {
+    return this.request !== undefined || this.overrides.reach === "nested"
+      ? self
+      : provide(self, new Standing(this.overrides, request, this.keyed))
+  }
+
+  keyFor(request: Request): { readonly key: string } | { readonly problem: string } | undefined {
+    const { keyed, overrides: { idempotencyKey: key } } = this
+    if (key === undefined) return undefined
+    keyed.request ??= request
+    return Resend.isSame(request, keyed.request)
+      ? { key }
+      : { problem: "the key was given for one request, and another has been sent with it" }
+  }
+
+  /** The number of attempts stays that of the client, though a schedule of its own would have allowed it more. */
+  retry<A, E, R>(plan: Loop.Plan<A, E, R>): Loop.Plan<A, E, R> {
+    const { budget, retry } = this.overrides
+    if (retry === undefined && budget === undefined) return plan
+    return derived(this.overrides, plan, () => {
+      const { givenUp, maxAttempts, schedule }: RetryOptions = retry === "none" ? { maxAttempts: 1 } : { ...retry }
+      return {
+        ...plan,
+        schedule: schedule ?? plan.schedule,
+        maxAttempts: maxAttempts ?? plan.maxAttempts,
+        givenUp: givenUp ?? plan.givenUp,
+        // One that is unlimited is not asked.
+        budget: budget === undefined ? plan.budget : budget === RetryBudget.unlimited ? undefined : budget
+      }
+    })
+  }
+
+  hedge<A, E>(plan: Contest.Plan<A, E>): Contest.Plan<A, E> {
+    const { budget, hedge } = this.overrides
+    if (hedge === undefined && budget === undefined) return plan
+    return derived(this.overrides, plan, () => {
+      const { delay, maxAttempts }: HedgeOptions = hedge === "none" ? { maxAttempts: 1 } : { ...hedge }
+      return {
+        ...plan,
+        delay: delay === undefined ? plan.delay : Hedge.plan(Classifier.errors, { delay }).delay,
+        maxAttempts: maxAttempts ?? plan.maxAttempts,
+        budget: budget ?? plan.budget
+      }
+    })
+  }
+
+  work<E, R>(of: "Retry" | "Hedge", work: CurrentOverrides.Resent<E, R>, gate: Work.Gate): CurrentOverrides.Resent<E, R> {
+    const { hedge, retry } = this.overrides
+    const options = of === "Retry" ? retry : hedge
+    return typeof options !== "object" || options.resend === undefined
+      ? work
+      : { ...work, repeatable: Work.repeatable(of, { ...gate, resend: options.resend }) }
+  }
 }
 
-/**
- * The overrides of the current fiber.
- *
- * @since 0.1.0
- * @category references
- */
-export class Current extends Context.Reference<Current>()("effect-resilience/Overrides", {
-  defaultValue: (): Entry | undefined => undefined
-}) {}
+const plans = new WeakMap<Overrides, WeakMap<object, object>>()
 
-const entryOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Entry | undefined =>
-  fiber.currentContext.unsafeMap.get(Current.key)
-
-/**
- * The overrides for a request, if there are some: those of the scope that it is sent in, unless they are of another call, on whose way
- * this one is.
- *
- * @since 0.1.0
- * @category getters
- */
-export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): Entry | undefined => {
-  const entry = entryOf(fiber)
-  return entry === undefined || entry.request === undefined || Resend.isSame(request, entry.request) ? entry : undefined
+/** Derives a plan once for each plan and each overrides, and keeps it as long as both live. */
+const derived = <P extends object>(overrides: Overrides, plan: P, make: () => P): P => {
+  const known = plans.get(overrides) ?? new WeakMap<object, object>()
+  plans.set(overrides, known)
+  // What is kept under a plan was made of it.
+  const made = known.get(plan) as P | undefined ?? make()
+  known.set(plan, made)
+  return made
 }
 
-const isBound = (entry: Entry): boolean => entry.request !== undefined || entry.overrides.reach === "nested"
+const provide = <A, E, R>(self: Effect.Effect<A, E, R>, standing: Standing): Effect.Effect<A, E, R> =>
+  Surroundings.provide(self, CurrentOverrides.Current, standing)
 
-/**
- * Runs what a strategy does with a request, so that the overrides are those of this request, and of no other that is sent on the way.
- *
- * @since 0.1.0
- * @category building
- */
-export const bind = <A, E, R>(self: Effect.Effect<A, E, R>, entry: Entry, request: Request): Effect.Effect<A, E, R> =>
-  isBound(entry) ? self : Surroundings.provide(self, Current, { ...entry, request })
+const standingIn = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Standing | undefined => {
+  const current = Context.get(fiber.currentContext, CurrentOverrides.Current)
+  return current instanceof Standing ? current : undefined
+}
 
 /**
  * Runs an effect with a request's own overrides, in front of which stand those of the scope that it is sent in.
@@ -251,26 +308,15 @@ export const bind = <A, E, R>(self: Effect.Effect<A, E, R>, entry: Entry, reques
 export const bindOwn = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   own: Overrides,
-  entry: Entry | undefined,
   request: Request
-): Effect.Effect<A, E, R> => {
-  const overrides = entry === undefined ? own : merge(own, entry.overrides)
-  const keyed = entry?.overrides.idempotencyKey === undefined ? { request: undefined } : entry.keyed
-  return Surroundings.provide(self, Current, { overrides, request: overrides.reach === "nested" ? undefined : request, keyed })
-}
-
-/**
- * The key that overrides have for a request; undefined where they have none, and "taken" where another request was sent with it.
- *
- * @since 0.1.0
- * @category getters
- */
-export const keyFor = (entry: Entry, request: Request): { readonly key: string } | "taken" | undefined => {
-  const { keyed, overrides: { idempotencyKey: key } } = entry
-  if (key === undefined) return undefined
-  keyed.request ??= request
-  return Resend.isSame(request, keyed.request) ? { key } : "taken"
-}
+): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime<A, E, R>((fiber) => {
+    const standing = standingIn(fiber)
+    const scope = standing?.isFor(request) === true ? standing : undefined
+    const overrides = scope === undefined ? own : merge(own, scope.overrides)
+    const keyed = scope?.overrides.idempotencyKey === undefined ? { request: undefined } : scope.keyed
+    return provide(self, new Standing(overrides, overrides.reach === "nested" ? undefined : request, keyed))
+  })
 
 /**
  * Makes the calls of an effect otherwise than their clients say. Throws `InvalidOption` on options that cannot be.
@@ -306,10 +352,10 @@ const checked = (options: Given): Overrides => options instanceof Overrides ? op
 
 const within = <A, E, R>(self: Effect.Effect<A, E, R>, inner: Overrides): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime<A, E, R>((fiber) => {
-    const outer = entryOf(fiber)
-    const overrides = outer === undefined || outer.request !== undefined ? inner : merge(outer.overrides, inner)
-    const keyed = outer?.request === undefined && inner.idempotencyKey === undefined && outer !== undefined
-      ? outer.keyed
-      : { request: undefined }
-    return Surroundings.provide(self, Current, { overrides, request: undefined, keyed })
+    const outer = standingIn(fiber)
+    // Those of a call, on whose way this is, are not its own.
+    const scope = outer?.request === undefined ? outer : undefined
+    const overrides = scope === undefined ? inner : merge(scope.overrides, inner)
+    const keyed = scope !== undefined && inner.idempotencyKey === undefined ? scope.keyed : { request: undefined }
+    return provide(self, new Standing(overrides, undefined, keyed))
   })

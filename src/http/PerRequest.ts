@@ -159,10 +159,8 @@ const compiled = (options: Options): (request: Request) => Overrides.Overrides |
 export const middleware = (options: Options): Middleware.Middleware => {
   const find = compiled(options)
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E, R> => (request) =>
-    Effect.withFiberRuntime<Response, E, R>((fiber) => {
+    Effect.suspend<Response, E, R>(() => {
       const own = find(request)
-      return own === undefined
-        ? handler(request)
-        : Overrides.bindOwn(Effect.suspend(() => handler(request)), own, Overrides.of(fiber, request), request)
+      return own === undefined ? handler(request) : Overrides.bindOwn(Effect.suspend(() => handler(request)), own, request)
     })
 }

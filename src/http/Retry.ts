@@ -13,9 +13,8 @@ import * as Option from "effect/Option"
 import * as Classifier from "../core/Classifier.ts"
 import * as Loop from "../strategy/Loop.ts"
 import * as Retry from "../strategy/Retry.ts"
-import * as RetryBudget from "../strategy/RetryBudget.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import type * as Middleware from "./Middleware.ts"
-import * as Overrides from "./Overrides.ts"
 import * as Release from "./Release.ts"
 import * as Work from "./Work.ts"
 
@@ -41,38 +40,11 @@ const make = <R2, E2>(
   const repeatable = Work.repeatable("Retry", options)
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | E2, R | R2> => {
     const work = Work.of(handler, repeatable)
-    const derived = new WeakMap<Overrides.Overrides, readonly [typeof plan, typeof work]>()
-    const derive = (overrides: Overrides.Overrides): readonly [typeof plan, typeof work] => {
-      if (overrides.retry === undefined && overrides.budget === undefined) return [plan, work]
-      const known = derived.get(overrides)
-      if (known !== undefined) return known
-      const { resend } = overrides.retry === "none" ? {} : { ...overrides.retry }
-      const made = [
-        planOf(plan, overrides),
-        resend === undefined ? work : Work.of(handler, Work.repeatable("Retry", { ...options, resend }))
-      ] as const
-      derived.set(overrides, made)
-      return made
-    }
     const instead: Loop.Instead<HttpClientRequest.HttpClientRequest, Response, E | E2, R | R2> = (fiber, request) => {
-      const entry = Overrides.of(fiber, request)
-      if (entry === undefined) return undefined
-      const [otherPlan, otherWork] = derive(entry.overrides)
-      return Overrides.bind(Loop.run(otherPlan, otherWork, request, ending), entry, request)
+      const other = CurrentOverrides.of(fiber, request)
+      return other?.bind(Loop.run(other.retry(plan), other.work("Retry", work, options), request, ending), request)
     }
     return (request) => Loop.run(plan, work, request, ending, instead)
-  }
-}
-
-/** The number of attempts stays that of the client, though a schedule of its own would have allowed it more. */
-const planOf = <R>(plan: Loop.Plan<Response, unknown, R>, { budget, retry }: Overrides.Overrides): Loop.Plan<Response, unknown, R> => {
-  const { givenUp, maxAttempts, schedule } = retry === "none" ? { maxAttempts: 1 } as Overrides.RetryOptions : { ...retry }
-  return {
-    ...plan,
-    schedule: schedule ?? plan.schedule,
-    maxAttempts: maxAttempts ?? plan.maxAttempts,
-    givenUp: givenUp ?? plan.givenUp,
-    budget: budget === undefined ? plan.budget : budget === RetryBudget.unlimited ? undefined : budget
   }
 }
 

@@ -10,8 +10,8 @@ import * as Effect from "effect/Effect"
 import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Body from "./Body.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import type * as Middleware from "./Middleware.ts"
-import * as Overrides from "./Overrides.ts"
 
 export { AttemptTimeout, timeout } from "../strategy/Timeout.ts"
 
@@ -43,11 +43,11 @@ export const middleware = (options: Options | Duration.DurationInput): Middlewar
   const ofClient = limited(millis, covers)
   return <E, R>(handler: Middleware.Handler<E, R>): Middleware.Handler<E | Timeout.AttemptTimeout, R> => (request) =>
     Effect.withFiberRuntime<Response, E | Timeout.AttemptTimeout, R>((fiber) => {
-      const entry = Overrides.of(fiber, request)
-      if (entry === undefined) return ofClient(handler(request))
-      const { attemptTimeout } = entry.overrides
+      const other = CurrentOverrides.of(fiber, request)
+      if (other === undefined) return ofClient(handler(request))
+      const { attemptTimeout } = other
       const limit = attemptTimeout === undefined ? ofClient : limited(attemptTimeout, covers)
-      return Overrides.bind(limit(Effect.suspend(() => handler(request))), entry, request)
+      return other.bind(limit(Effect.suspend(() => handler(request))), request)
     })
 }
 
