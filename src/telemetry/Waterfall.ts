@@ -29,10 +29,10 @@
  *   Effect.runPromise
  * )
  *
- * lines[1] // => " users            ━━━━━━━━━━━━━━━━━━━━━━━━  1000 ms  200"
+ * lines[1] // => " users            ━━━━━━━━━━━━━━━━━━━━━━━━ 1000 ms  200"
  * lines[2] // => " ├ GET            █                           0 ms  503"
- * lines[3] // => " │   wait         ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄  1000 ms  backoff 1s"
- * lines[4] // => " └ GET #2                                █     0 ms  200"
+ * lines[3] // => " │   wait         ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ 1000 ms  backoff 1s"
+ * lines[4] // => " └ GET #2                                █    0 ms  200"
  * ```
  *
  * @since 0.1.0
