@@ -70,12 +70,13 @@ export interface Options {
 }
 
 /**
- * What was decided after an attempt: as `Decision.Decision` has it, and that the deadline came first.
+ * What was decided after an attempt: as `Decision.Decision` has it, or that the deadline came first, or that a hedge decides, which a list
+ * of outcomes does not describe.
  *
  * @since 0.1.0
  * @category models
  */
-export type Verdict = Decision.Decision | { readonly _tag: "DeadlineExceeded" }
+export type Verdict = Decision.Decision | { readonly _tag: "DeadlineExceeded" } | { readonly _tag: "Hedged" }
 
 /**
  * An attempt, and what was decided.
@@ -168,7 +169,9 @@ const turn = (call: Call, state: State, step: Step): Effect.Effect<Turn> => {
     const budget = outcome._tag === "Success" ? Budget.succeeded(state.budget, state.paid, at) : state.budget
     return Effect.succeed({ told: { ...told, verdict: { _tag: "Done" } }, budget })
   }
-  return lose(call, state, outcome.failure, told)
+  return Bounds.isThere(call.policy.hedge)
+    ? Effect.succeed({ told: { ...told, verdict: { _tag: "Hedged" } }, budget: state.budget })
+    : lose(call, state, outcome.failure, told)
 }
 
 const lose = (call: Call, state: State, failure: Failure.Failure, told: Omit<Explained, "verdict">): Effect.Effect<Turn> => {
@@ -205,7 +208,8 @@ const lose = (call: Call, state: State, failure: Failure.Failure, told: Omit<Exp
  *
  * What a breaker or a limit would reject is given as an outcome, `Failure.rejected("CircuitOpen")`: guards are shared by many calls, and
  * one call does not say what they do. An attempt that stands in their lines takes longer. A hedge sends attempts side by side, which a
- * list of outcomes does not describe: a policy with one is explained up to the end of its first attempt.
+ * list of outcomes does not describe: a policy with one is explained up to the failure of its first attempt.
+ * What is otherwise for some requests (`perRequest`) is not looked at.
  *
  * @since 0.1.0
  * @category explaining
@@ -237,7 +241,7 @@ const turns = (call: Call, state: State, [step, ...steps]: ReadonlyArray<Step>, 
     const attempts = [...sofar.attempts, told]
     const after = { ...sofar, endedAt: told.endedAt, attempts, budget }
     return next === undefined
-      ? Effect.succeed({ ...after, complete: true })
+      ? Effect.succeed({ ...after, complete: told.verdict._tag !== "Hedged" })
       : turns(call, next, steps, { ...after, endedAt: next.now })
   })
 }

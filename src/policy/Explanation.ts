@@ -43,6 +43,8 @@ const verdictText = (line: Explained): string => {
       return "done"
     case "DeadlineExceeded":
       return "DeadlineExceeded"
+    case "Hedged":
+      return "the hedge decides, and what its other attempts come to is not known"
     case "Resend":
       return line.verdict.delay === 0 ? "send again at once" : `wait ${format(line.verdict.delay)} (${line.verdict.because})`
     case "GiveUp":
@@ -72,6 +74,8 @@ export const render = (self: Explanation): string => {
   const after = format(endedAt - startedAt)
   const end = complete
     ? `ended after ${after}, with ${count(attempts.length, "attempt")}`
+    : attempts.at(-1)?.verdict._tag === "Hedged"
+    ? `not ended after ${after}`
     : `not ended after ${after}: attempt ${attempts.length + 1} begins, and what it comes to is not known`
   return [...attempts.map((line) => lineText(line, startedAt)), end].join("\n")
 }

@@ -101,6 +101,8 @@ const explained = ({ attempts, startedAt }: Explain.Explanation): ReadonlyArray<
     switch (verdict._tag) {
       case "Done":
         return [begin, ...Option.toArray(end), `${at} ${Option.getOrThrow(outcome)._tag === "Success" ? "Succeeded" : "Ignored"}`]
+      case "Hedged":
+        return [begin, "no policy here has a hedge"]
       case "DeadlineExceeded":
         return [begin, `${at} Interrupted`]
       case "Resend":
