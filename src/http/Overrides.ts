@@ -67,9 +67,9 @@ export interface HedgeOptions extends Partial<Pick<Hedge.Options, "delay" | "max
  * @category models
  */
 export interface Options {
-  /** "none": one attempt, of a hedge too unless `hedge` says more. */
+  /** "none": `maxAttempts` of 1, for a hedge too unless `hedge` says something. */
   readonly retry?: RetryOptions | "none" | undefined
-  /** "none": one attempt. */
+  /** "none": `maxAttempts` of 1. */
   readonly hedge?: HedgeOptions | "none" | undefined
   /** What the resends of a retry or a hedge are paid with. */
   readonly budget?: RetryBudget.RetryBudget | undefined
@@ -91,8 +91,8 @@ export interface Options {
 
 /** What checked options hold. Limits are in ms; one of 2^31 - 1 is none. */
 interface Checked {
-  readonly retry: RetryOptions | "none" | undefined
-  readonly hedge: HedgeOptions | "none" | undefined
+  readonly retry: RetryOptions | undefined
+  readonly hedge: HedgeOptions | undefined
   readonly budget: RetryBudget.RetryBudget | undefined
   readonly attemptTimeout: Millis | undefined
   readonly deadline: Millis | undefined
@@ -107,8 +107,8 @@ interface Checked {
  * @category models
  */
 export class Overrides implements Checked {
-  readonly retry: RetryOptions | "none" | undefined
-  readonly hedge: HedgeOptions | "none" | undefined
+  readonly retry: RetryOptions | undefined
+  readonly hedge: HedgeOptions | undefined
   readonly budget: RetryBudget.RetryBudget | undefined
   /** In ms; 2^31 - 1 is none. */
   readonly attemptTimeout: Millis | undefined
@@ -139,6 +139,9 @@ const oneOf = (option: string, value: unknown, words: ReadonlyArray<string>): vo
   throw new InvalidOption({ where, option, value, requirement: `one of ${words.map((word) => `"${word}"`).join(", ")}` })
 }
 
+/** What "none" is: a limit like any other, which an inner scope may raise, and whatever else it says does not. */
+const once = { maxAttempts: 1 }
+
 const resends = ["idempotent", "recklessly"]
 
 /**
@@ -163,8 +166,8 @@ export const make = (options: Options): Overrides => {
     throw new InvalidOption({ where, option: "idempotencyKey", value: "", requirement: "a key that is not empty" })
   }
   return new Overrides({
-    retry,
-    hedge: hedge ?? (retry === "none" ? "none" : undefined),
+    retry: retry === "none" ? once : retry,
+    hedge: hedge === "none" || hedge === undefined && retry === "none" ? once : hedge,
     budget,
     attemptTimeout: limitOf(attemptTimeout),
     deadline: limitOf(deadline),
@@ -178,11 +181,12 @@ export const defined = <A extends object>(self: A): A =>
   // What is left out may be left out: it could have been undefined.
   Object.fromEntries(Object.entries(self).filter(([, value]) => value !== undefined)) as A
 
-const joined = <A extends object>(outer: A | "none" | undefined, inner: A | "none" | undefined): A | "none" | undefined =>
-  typeof outer === "object" && typeof inner === "object" ? { ...outer, ...defined(inner) } : inner ?? outer
+const joined = <A extends object>(outer: A | undefined, inner: A | undefined): A | undefined =>
+  outer === undefined || inner === undefined ? inner ?? outer : { ...outer, ...defined(inner) }
 
 /**
- * Joins two: what the inner ones say holds, and what they leave out is as in the outer ones. So it is within `retry` and `hedge`.
+ * Joins two: what the inner ones say holds, and what they leave out is as in the outer ones. So it is within `retry` and `hedge`, where
+ * "none" says `maxAttempts: 1`. It is associative.
  *
  * @since 0.1.0
  * @category combinators
@@ -244,7 +248,7 @@ class Standing implements CurrentOverrides.CurrentOverrides {
     const { budget, retry } = this.overrides
     if (retry === undefined && budget === undefined) return plan
     return derived(this.overrides, plan, () => {
-      const { givenUp, maxAttempts, schedule }: RetryOptions = retry === "none" ? { maxAttempts: 1 } : { ...retry }
+      const { givenUp, maxAttempts, schedule }: RetryOptions = { ...retry }
       return {
         ...plan,
         schedule: schedule ?? plan.schedule,
@@ -260,7 +264,7 @@ class Standing implements CurrentOverrides.CurrentOverrides {
     const { budget, hedge } = this.overrides
     if (hedge === undefined && budget === undefined) return plan
     return derived(this.overrides, plan, () => {
-      const { delay, maxAttempts }: HedgeOptions = hedge === "none" ? { maxAttempts: 1 } : { ...hedge }
+      const { delay, maxAttempts }: HedgeOptions = { ...hedge }
       return {
         ...plan,
         delay: delay === undefined ? plan.delay : Hedge.plan(Classifier.errors, { delay }).delay,
@@ -272,10 +276,8 @@ class Standing implements CurrentOverrides.CurrentOverrides {
 
   work<E, R>(of: "Retry" | "Hedge", work: CurrentOverrides.Resent<E, R>, gate: Work.Gate): CurrentOverrides.Resent<E, R> {
     const { hedge, retry } = this.overrides
-    const options = of === "Retry" ? retry : hedge
-    return typeof options !== "object" || options.resend === undefined
-      ? work
-      : { ...work, repeatable: Work.repeatable(of, { ...gate, resend: options.resend }) }
+    const resend = (of === "Retry" ? retry : hedge)?.resend
+    return resend === undefined ? work : { ...work, repeatable: Work.repeatable(of, { ...gate, resend }) }
   }
 }
 

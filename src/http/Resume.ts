@@ -24,6 +24,7 @@ import { InvalidOption } from "../core/InvalidOption.ts"
 import * as Resumption from "../core/Resumption.ts"
 import * as Loop from "../strategy/Loop.ts"
 import * as Retry from "../strategy/Retry.ts"
+import * as CurrentOverrides from "./CurrentOverrides.ts"
 import * as Release from "./Release.ts"
 import * as Work from "./Work.ts"
 
@@ -140,7 +141,11 @@ export const stream = <E, R, R2 = never>(
     const queue = yield* Effect.acquireRelease(Queue.bounded<Take.Take<Uint8Array, Error>>(1), Queue.shutdown)
     const download = new Download(client, (bytes) => Queue.offer(queue, Take.of(bytes)))
     const work = { attempt: (asked: Request) => download.attempt(asked), repeatable, spend: Work.spend, drop: Work.drop }
-    const call = Effect.flatMap(Loop.run(plan, work, request, Loop.returnLast<Response, Error>), failed)
+    const instead: Loop.Instead<Request, Response, Error, R | R2> = (fiber, asked) => {
+      const other = CurrentOverrides.of(fiber, asked)
+      return other?.bind(Loop.run(other.retry(plan), work, asked, Loop.returnLast<Response, Error>), asked)
+    }
+    const call = Effect.flatMap(Loop.run(plan, work, request, Loop.returnLast<Response, Error>, instead), failed)
     yield* Effect.forkScoped(Effect.interruptible(Effect.matchCauseEffect(call, {
       onFailure: (cause) => Queue.offer(queue, Take.failCause(cause)),
       onSuccess: () => Queue.offer(queue, Take.end)

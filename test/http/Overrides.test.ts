@@ -5,10 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
+import * as fc from "fast-check"
 import { InvalidOption } from "../../src/core/InvalidOption.ts"
 import * as Deadline from "../../src/http/Deadline.ts"
 import * as IdempotencyKey from "../../src/http/IdempotencyKey.ts"
-import type * as Overrides from "../../src/http/Overrides.ts"
+import * as Overrides from "../../src/http/Overrides.ts"
 import * as PerRequest from "../../src/http/PerRequest.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
@@ -163,6 +164,28 @@ describe("an idempotency key of an override", () => {
 })
 
 describe("overrides that meet", () => {
+  it("are joined in any order of joining, and nothing changes nothing", () => {
+    const some = <A>(...values: ReadonlyArray<A>) => fc.option(fc.constantFrom(...values), { nil: undefined })
+    const retry = fc.record<Overrides.RetryOptions>({ maxAttempts: some(1, 2, 5), givenUp: some("final", "recklessly"), resend: some("idempotent", "recklessly") })
+    const hedge = fc.record<Overrides.HedgeOptions>({ delay: some(0, 5), maxAttempts: some(1, 2), resend: some("idempotent", "recklessly") })
+    const options: fc.Arbitrary<Overrides.Overrides> = fc.record<Overrides.Options>({
+      retry: fc.option(fc.oneof(fc.constant("none" as const), retry), { nil: undefined }),
+      hedge: fc.option(fc.oneof(fc.constant("none" as const), hedge), { nil: undefined }),
+      budget: some(RetryBudget.unlimited),
+      attemptTimeout: some<"none" | number>("none", 1, 2),
+      deadline: some<"none" | number>("none", 1, 2),
+      idempotencyKey: some("a", "b"),
+      reach: some("call", "nested")
+    }).map(Overrides.make)
+    const plain = (self: Overrides.Overrides) => JSON.parse(JSON.stringify({ ...self, budget: self.budget !== undefined }))
+    fc.assert(fc.property(options, options, options, (a, b, c) => {
+      const { merge } = Overrides
+      assert.deepStrictEqual(plain(merge(merge(a, b), c)), plain(merge(a, merge(b, c))))
+      assert.deepStrictEqual(plain(merge(Overrides.make({}), a)), plain(a))
+      assert.deepStrictEqual(plain(merge(a, Overrides.make({}))), plain(a))
+    }), { numRuns: 2_000 })
+  })
+
   it.effect("hold field by field: the inner scope, then the outer, then the client", () =>
     Effect.gen(function*() {
       const users = yield* client
@@ -179,6 +202,8 @@ describe("overrides that meet", () => {
       assert.deepStrictEqual((yield* timelineOf(without)).slice(1), [600_000, 604_000])
       const again = users.get(url).pipe(Resilience.override({ retry: { maxAttempts: 2 } }), Resilience.override({ retry: "none" }))
       assert.deepStrictEqual((yield* timelineOf(again)).slice(3), [1_200_000, 1_201_000])
+      const still = users.get(url).pipe(Resilience.override({ retry: { schedule: Schedule.spaced(0) } }), Resilience.override({ retry: "none" }))
+      assert.deepStrictEqual((yield* timelineOf(still)).slice(5), [1_800_000])
     }).pipe(Effect.provide(busy)))
 
   it.effect("hold for each fiber as its own scope says", () =>

@@ -11,6 +11,7 @@ import * as TestClock from "effect/TestClock"
 import { InvalidOption } from "../../src/core/InvalidOption.ts"
 import * as Deadline from "../../src/http/Deadline.ts"
 import * as Resume from "../../src/http/Resume.ts"
+import * as Resilience from "../../src/policy/Resilience.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
@@ -114,6 +115,14 @@ describe("a body that breaks off", () => {
       const short = yield* read([{ status: 200, headers: { "content-length": "5" }, body: { chunks: ["hel"] } }])
       assert.deepStrictEqual([short.given, reasonOf(short.error)], ["hel", "NotResumable"])
     }))
+
+  it.effect("goes on as an override says", () =>
+    Effect.gen(function*() {
+      const body = Resume.stream(yield* HttpClient.HttpClient, request, { schedule: Schedule.spaced(0) })
+      const error = yield* Effect.flip(Stream.runDrain(body).pipe(Resilience.override({ retry: "none" })))
+      assert.strictEqual(reasonOf(error), "Decode")
+      assert.strictEqual((yield* HttpScript.requests).length, 1)
+    }).pipe(Effect.provide(HttpScript.layer([first(2)]))))
 
   it.effect("is not waited for past the deadline, nor without a budget", () =>
     Effect.gen(function*() {
