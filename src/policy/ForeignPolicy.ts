@@ -128,9 +128,7 @@ const goDuration = (about: string) =>
  * import { ForeignPolicy } from "effect-resilience"
  * import { Effect } from "effect"
  *
- * const { retry } = Effect.runSync(ForeignPolicy.fromCenkalti({ MaxElapsedTime: "2m" }))
- *
- * retry
+ * Effect.runSync(ForeignPolicy.fromCenkalti({ MaxElapsedTime: "2m" })).retry
  * // => { maxAttempts: 10, backoff: { kind: "exponential", base: 500, factor: 1.5, cap: 60_000, jitter: { proportional: 0.5 } }, during: 120_000 }
  * ```
  *
@@ -185,8 +183,8 @@ export const fromCenkalti: (input: unknown) => Read = reader(
  * const { retry } = Effect.runSync(ForeignPolicy.fromRetryGo({ attempts: 4 }))
  * const backoff = typeof retry === "object" && retry.backoff ? Interpreter.backoff(retry.backoff) : Backoff.constant(0)
  *
- * [0, 1].map((index) => Backoff.delay(backoff, { index, draw: 0 })) // => [100, 200]
- * [0, 1].map((index) => Backoff.delay(backoff, { index, draw: 1 })) // => [200, 400]
+ * Backoff.take(backoff, 3, 0) // => [100, 200, 400]
+ * Backoff.take(backoff, 3, 1) // => [200, 400, 800]
  * ```
  *
  * @since 0.1.0

@@ -125,6 +125,7 @@ export interface Rule extends Schema.Schema.Type<typeof Rule> {}
 
 const Fields = Schema.Struct({
   version: optional(part(Schema.Literal(1), { about: "The version of this format.", allowed: "1", default: 1 })),
+  $schema: optional(text({ about: "Where an editor finds the JSON Schema. Nothing else looks at it.", allowed: "a text", atMost: 2_048 })),
   name: optional(
     text({
       about: "The name of the call's span, and of the call in events.",
