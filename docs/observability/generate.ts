@@ -1,7 +1,8 @@
 /**
  * Writes the dashboard and the rules beside this file: `npx tsx docs/observability/generate.ts`. A test sees to it that they are up to date.
  */
-import { writeFileSync } from "node:fs"
+import { Instrument } from "effect-resilience"
+import { readFileSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { dashboard } from "./dashboard.ts"
 import { tests } from "./rules-tests.ts"
@@ -18,8 +19,25 @@ export const rulesFile = (settings?: Rules.Settings): string => {
   })
 }
 
+const labels = (instrument: Instrument.Instrument): string => instrument.labels.map(({ name }) => `\`${name}\``).join(", ")
+
+/** The list of all metrics, for the page about them. */
+const table = (): string =>
+  [
+    "| metric | kind | unit | labels | |",
+    "| --- | --- | --- | --- | --- |",
+    ...Instrument.all.map((each) => `| \`${each.name}\` | ${each.kind} | \`${each.unit}\` | ${labels(each)} | ${each.description} |`)
+  ].join("\n")
+
+const page = path.join(import.meta.dirname, "../metrics.md")
+
+/** The page as it is, with the list as it should be. */
+const withTable = (text: string): string =>
+  text.replace(/(?<=<!-- metrics: [^\n]* -->\n)[^]*?(?=<!-- end of metrics -->)/, () => `${table()}\n`)
+
 /** Each file, and what stands in it. */
 export const files = (): Readonly<Record<string, string>> => ({
+  "../metrics.md": withTable(readFileSync(page, "utf8")),
   "dashboard.json": `${JSON.stringify(dashboard(), undefined, 2)}\n`,
   "rules.yaml": rulesFile(),
   "rules.test.yaml": Yaml.document(comment, tests)

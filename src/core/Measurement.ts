@@ -118,9 +118,8 @@ export const fromEvent = (event: Event.Event, bounds: Bounds): ReadonlyArray<Mea
       return [make(Instrument.keysSettled, 1, name, event.as)]
     case "ConnectionTraced":
       return fromConnection(event.trace, bounds.server(event.trace.origin))
-    // Those that are unread are a level, and not what happened.
+    // Those that are unread are a level, and not what happened; what changes rarely is for logs.
     case "ResponseUnread":
-    // What changes rarely is for logs.
     case "PolicyApplied":
     case "PolicyRejected":
       return none

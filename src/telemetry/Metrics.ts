@@ -13,21 +13,20 @@
  * import { Effect, Metric, MetricState } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const users = yield* ResilientClient.make({ name: "users of the example", retry: { maxAttempts: 2 } })
+ *   const users = yield* ResilientClient.make({ name: "users", retry: { maxAttempts: 2 } })
  *   yield* users.get("http://users.test/1")
- *   const counts: Record<string, number> = {}
- *   for (const { metricKey, metricState } of yield* Metric.snapshot) {
- *     const isOurs = metricKey.tags.some(({ value }) => value === "users of the example")
- *     if (isOurs && MetricState.isCounterState(metricState)) counts[metricKey.name] = Number(metricState.count)
+ *   const counts = { "resilience.calls": 0, "resilience.attempts": 0, "resilience.resends": 0 }
+ *   for (const { metricKey: { name }, metricState } of yield* Metric.snapshot) {
+ *     if (name in counts && MetricState.isCounterState(metricState)) counts[name as keyof typeof counts] += Number(metricState.count)
  *   }
- *   return [counts["resilience.calls"], counts["resilience.attempts"], counts["resilience.resends"]]
+ *   return counts
  * })
  *
  * await program.pipe(
  *   Effect.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])),
  *   Effect.provide(Metrics.layer()),
  *   Effect.runPromise
- * ) // => [1, 2, 1]
+ * ) // => { "resilience.calls": 1, "resilience.attempts": 2, "resilience.resends": 1 }
  * ```
  *
  * @since 0.1.0

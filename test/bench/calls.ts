@@ -24,15 +24,15 @@ const processor = (): number => {
   return system + user
 }
 
-const microsOf = async ({ call }: Candidate, times: number, tracing: Tracing): Promise<number> => {
-  const calls = batch(call, times, tracing)
+const microsOf = async (candidate: Candidate, times: number, tracing: Tracing): Promise<number> => {
+  const calls = batch(candidate, times, tracing)
   const start = processor()
   await Effect.runPromise(calls)
   return (processor() - start) / times
 }
 
-const bytesOf = async ({ call }: Candidate, times: number, tracing: Tracing): Promise<number> => {
-  const calls = batch(call, times, tracing)
+const bytesOf = async (candidate: Candidate, times: number, tracing: Tracing): Promise<number> => {
+  const calls = batch(candidate, times, tracing)
   // The new space only, which has to be empty: the whole would take longer than the batch.
   globalThis.gc!({ type: "minor" })
   await breathe()

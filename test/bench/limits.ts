@@ -47,6 +47,7 @@ const limits: ReadonlyArray<Limit> = [
   ...ratios(["refused-on"], "retry", { time: 1.25, bytes: { atMost: 1.25, asked: 1.15 } }),
   ...ratios(["busy-off"], "retry", { time: { atMost: 1.75, asked: 1.25 }, bytes: { atMost: 1.5, asked: 1.15 } }),
   ...ratios(["busy-on"], "retry", { time: { atMost: 1.5, asked: 1.25 }, bytes: { atMost: 1.35, asked: 1.15 } }),
+  ...ratios(["metrics"], "metrics that nobody records", { time: 1.1, bytes: 1.05 }),
   limit("asleep", "retry", "bytes", "bytes", 6 * 1024),
   limit("asleep", "retry, a body of 16 KB was read", "bytes", "bytes", 6 * 1024),
   limit("import", "+ ResilientClient", "clockOver", "ms", 15),

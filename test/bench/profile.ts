@@ -70,7 +70,7 @@ const ofCalls = async (section: string, row: string): Promise<readonly [own: Sit
     const other = contest?.others.find((each) => each.name === row)
     if (contest === undefined || other === undefined) continue
     const calls = 10_000
-    const work = (call: () => Effect.Effect<unknown, unknown>) => () => Effect.runPromise(batch(call, calls, tracing))
+    const work = (call: () => Effect.Effect<unknown, unknown>) => () => Effect.runPromise(batch({ call }, calls, tracing))
     for (const each of [contest.base, other]) await work(each.call)()
     return [await sampled(calls, work(other.call), true), await sampled(calls, work(contest.base.call), true)]
   }

@@ -13,7 +13,9 @@ import * as RetrySchedule from "effect-resilience/strategy/RetrySchedule"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { guards } from "./guards.ts"
+import { metrics } from "./metrics.ts"
 import * as Noop from "./noop.ts"
+import { traced } from "./traced.ts"
 
 type Client = HttpClient.HttpClient.With<unknown>
 
@@ -21,6 +23,8 @@ export interface Candidate {
   readonly name: string
   /** One call, its body read. */
   readonly call: () => Effect.Effect<unknown, unknown>
+  /** What many calls are made in. Default: nothing. */
+  readonly within?: (calls: Effect.Effect<void, unknown>) => Effect.Effect<void, unknown>
 }
 
 export interface Contest {
@@ -130,14 +134,18 @@ export const contests = (tracing: Tracing): ReadonlyArray<Contest> => [
     title: `Fail, fail, succeed, 503 with a body to release, no wait, tracing ${tracing}`,
     ...thrice("busy")
   },
-  ...(tracing === "off" ? guards() : [])
+  ...(tracing === "off" ? [...guards(), ...metrics(nullCheck)] : [traced(nullCheck)])
 ]
 
 /** Many calls, one after another, in one fiber. */
-export const batch = (call: Candidate["call"], times: number, tracing: Tracing): Effect.Effect<void, unknown> => {
-  const calls = Effect.suspend(() => {
+export const batch = (
+  { call, within = (calls) => calls }: Pick<Candidate, "call" | "within">,
+  times: number,
+  tracing: Tracing
+): Effect.Effect<void, unknown> => {
+  const calls = within(Effect.suspend(() => {
     let done = 0
     return Effect.whileLoop({ while: () => done < times, body: call, step: () => void done++ })
-  })
+  }))
   return tracing === "off" ? Effect.withTracerEnabled(calls, false) : calls
 }

@@ -199,6 +199,20 @@ describe("what is sampled", () => {
       assert.strictEqual(reads, during)
     }))
 
+  it.effect("is read where it is made, below the layer, and nowhere without one", () =>
+    Effect.gen(function*() {
+      let reads = 0
+      const level: Levels.Level = { read: () => Effect.sync(() => (reads++, [])) }
+      const watched = Effect.scoped(Effect.zipRight(Levels.watch([level], "1 second"), TestClock.adjust("3500 millis")))
+      yield* watched
+      assert.strictEqual(reads, 0)
+      yield* Effect.provide(watched, Metrics.layer())
+      assert.strictEqual(reads, 4)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(reads, 4)
+      assert.throws(() => Levels.watch([level], 0), InvalidOption)
+    }))
+
   it.effect("goes on where one level dies, or throws", () =>
     Effect.gen(function*() {
       const broken: Levels.Level = { read: () => Effect.die("broken") }
