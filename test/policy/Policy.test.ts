@@ -17,7 +17,10 @@ import * as Policy from "../../src/policy/Policy.ts"
 import * as PolicyClient from "../../src/policy/PolicyClient.ts"
 import * as PolicySource from "../../src/policy/PolicySource.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
+import * as Fault from "../support/faults.ts"
 import { anyPolicy } from "../support/policies.ts"
+import { serve } from "../support/server.ts"
+import { onEachTransport } from "../support/transports.ts"
 
 const problems = (input: unknown) => Effect.map(Effect.flip(Policy.decode(input)), ({ problems }) => problems)
 
@@ -259,6 +262,33 @@ describe("the JSON Schema", () => {
       assert.doesNotThrow(() => Policy.make({ [name]: field.default }), name)
     }
   })
+})
+
+onEachTransport((_, layer) => {
+  it.scopedLive("a policy holds over a socket: its retry, its breaker, its key, its fallback", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.inTurn(
+        Fault.status(503, { body: 70_000 }),
+        Fault.resetBeforeHeaders,
+        Fault.status(201, { body: "made" }),
+        Fault.status(500),
+        Fault.status(500),
+        Fault.status(500)
+      ))
+      const policy = yield* PolicySource.fromJson(JSON.stringify({
+        retry: { maxAttempts: 3, backoff: { kind: "constant", delay: "5 millis" } },
+        idempotencyKey: {},
+        circuitBreaker: { tripPolicy: { kind: "consecutive", failures: 3 }, openDuration: "1 hour" },
+        fallback: { kind: "value", status: 203, body: "without it" }
+      }))
+      const read = Effect.flatMap(HttpClient.post(server.url), (response) => Effect.map(response.text, (text) => [response.status, text]))
+      const replies = yield* Effect.provide(Effect.all([read, read, read]), Layer.provide(PolicyClient.layer(policy), layer()))
+      assert.deepStrictEqual(replies, [[201, "made"], [203, "without it"], [203, "without it"]])
+      // The third call finds the breaker open, and sends nothing.
+      assert.lengthOf(server.stats.requests, 6)
+      const keys = server.stats.requests.map(({ headers }) => headers["idempotency-key"])
+      assert.strictEqual(new Set(keys).size, 2)
+    }))
 })
 
 describe("a client of a policy", () => {

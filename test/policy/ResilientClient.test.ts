@@ -11,6 +11,8 @@ import * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import * as path from "node:path"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -110,6 +112,31 @@ describe("the defaults", () => {
       ])
       assert.deepStrictEqual(Recorder.open(spans), [])
     }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])), Effect.provide(Recorder.layer)))
+})
+
+describe("the module", () => {
+  const root = path.resolve(import.meta.dirname, "../../src")
+
+  /** What a module brings along, types aside. */
+  const imported = (file: string, seen: Set<string> = new Set()): ReadonlySet<string> => {
+    if (seen.has(file)) return seen
+    seen.add(file)
+    for (const [, specifier = ""] of readFileSync(path.join(root, file), "utf8").matchAll(/^(?:import|export) (?!type )[^;]*?from "([^"]+)"$/gm)) {
+      if (specifier.startsWith(".")) imported(path.join(path.dirname(file), specifier), seen)
+      else seen.add(specifier)
+    }
+    return seen
+  }
+
+  it("brings along no schema, no policy, and no strategy that is not there by default", () => {
+    const all = [...imported("policy/ResilientClient.ts")]
+    assert.include(all, "http/Retry.ts")
+    assert.deepStrictEqual(all.filter((each) => /^effect\/(Schema|ParseResult|JSONSchema|Config)/.test(each)), [])
+    assert.deepStrictEqual(all.filter((each) => each.startsWith("policy/")), ["policy/ResilientClient.ts", "policy/Order.ts"])
+    const absent = /(CircuitBreaker|Bulkhead|AdaptiveLimit|AdaptiveThrottle|RateLimit|Fallback|Chaos|Endpoints|Redirect)\.ts$/
+    assert.deepStrictEqual(all.filter((each) => absent.test(each)), [])
+    assert.includeMembers([...imported("policy/PolicyClient.ts")], ["http/Chaos.ts", "strategy/CircuitBreaker.ts"])
+  })
 })
 
 describe("each strategy", () => {
