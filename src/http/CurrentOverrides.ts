@@ -23,7 +23,7 @@ type Request = HttpClientRequest.HttpClientRequest
  */
 export interface CurrentOverrides {
   /** Whether they are those of a request: not where they are of another call, on whose way this one is. */
-  readonly isFor: (request: Request) => boolean
+  readonly isFor: (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request) => boolean
   /** Runs what a strategy does with a request, so that they are those of this request, and of no other that is sent on the way. */
   readonly bind: <A, E, R>(self: Effect.Effect<A, E, R>, request: Request) => Effect.Effect<A, E, R>
   /** In the place of a client's, in ms; 2^31 - 1 is none. */
@@ -61,5 +61,5 @@ export class Current extends Context.Reference<Current>()("effect-resilience/Ove
  */
 export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): CurrentOverrides | undefined => {
   const current: CurrentOverrides | undefined = fiber.currentContext.unsafeMap.get(Current.key)
-  return current?.isFor(request) === true ? current : undefined
+  return current?.isFor(fiber, request) === true ? current : undefined
 }

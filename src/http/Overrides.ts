@@ -224,8 +224,11 @@ class Standing implements CurrentOverrides.CurrentOverrides {
     return this.overrides.deadline
   }
 
-  isFor(request: Request): boolean {
-    return this.request === undefined || Resend.isSame(request, this.request)
+  isFor(fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): boolean {
+    if (this.request === undefined || Resend.isSame(request, this.request)) return true
+    // Where it was redirected to, it is the same call.
+    const { from } = Context.get(fiber.currentContext, Resend.Hop)
+    return from !== undefined && Resend.redirects(fiber, request) > 0 && Resend.isSame(from, this.request)
   }
 
   bind<A, E, R>(self: Effect.Effect<A, E, R>, request: Request): Effect.Effect<A, E, R> {
@@ -314,7 +317,7 @@ export const bindOwn = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime<A, E, R>((fiber) => {
     const standing = standingIn(fiber)
-    const scope = standing?.isFor(request) === true ? standing : undefined
+    const scope = standing?.isFor(fiber, request) === true ? standing : undefined
     const overrides = scope === undefined ? own : merge(own, scope.overrides)
     const keyed = scope?.overrides.idempotencyKey === undefined ? { request: undefined } : scope.keyed
     return provide(self, new Standing(overrides, overrides.reach === "nested" ? undefined : request, keyed))

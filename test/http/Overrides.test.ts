@@ -234,6 +234,19 @@ describe("overrides that meet", () => {
       }).pipe(Effect.provide(busy)))
   }
 
+  it.effect("hold where a call is redirected to", () =>
+    Effect.gen(function*() {
+      const users = (yield* HttpClient.HttpClient).pipe(
+        Resilience.withAttemptTimeout("10 seconds"),
+        Resilience.withRedirects(),
+        Resilience.withRetry({ maxAttempts: 1 })
+      )
+      const fiber = yield* Effect.fork(Effect.flip(users.get(url).pipe(Resilience.override({ attemptTimeout: "2 seconds" }))))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "AttemptTimeout")
+      assert.strictEqual((yield* HttpScript.requests)[1]?.url, "http://users.test/moved")
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 307, headers: { location: "/moved" } }, "hang"]))))
+
   it.effect("a call on the way has what its own scope says", () =>
     Effect.gen(function*() {
       const tokens = yield* client
