@@ -147,7 +147,7 @@ export const carry: {
   (headers: Headers.Headers, options?: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Lets what arrived go on with every attempt that is made in an effect. */
   <A, E, R>(self: Effect.Effect<A, E, R>, headers: Headers.Headers, options?: Options): Effect.Effect<A, E, R>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(self: Effect.Effect<A, E, R>, headers: Headers.Headers, options?: Options): Effect.Effect<A, E, R> =>
     Effect.provideService(self, Propagated, fromHeaders(headers, options))

@@ -157,7 +157,7 @@ export const withSettings: {
   (options: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Sets what is given for an effect: for a client, by `HttpClient.transformResponse`. What is left out stays as it was. */
   <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, R>
-} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, R> => {
+} = /* @__PURE__ */ dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, R> => {
   set(standard, options)
   return Effect.withFiberRuntime((fiber) => Effect.provideService(self, SpanSettings, set(of(fiber), options)))
 })
@@ -177,5 +177,5 @@ export const withTemplate: {
   (template: string): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Gives the attempts of a call the path with names in the place of what differs from request to request. */
   <A, E, R>(self: Effect.Effect<A, E, R>, template: string): Effect.Effect<A, E, R>
-} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, template: string): Effect.Effect<A, E, R> =>
+} = /* @__PURE__ */ dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, template: string): Effect.Effect<A, E, R> =>
   withSettings(self, { template: () => Option.some(template) }))

@@ -41,7 +41,7 @@ const limits: ReadonlyArray<Limit> = [
   ...ratios(["on", "off-async", "on-async"], "retry", { time: 1.15, bytes: 1.12 }),
   ...ratios(["off", "off-async"], "attempt timeout", { time: 3, bytes: 2 }),
   ...ratios(["on", "on-async"], "attempt timeout", { time: 1.9, bytes: 1.4 }),
-  ...ratios(["on", "on-async"], "call + attempt spans", { time: { atMost: 1.1, asked: 1 }, bytes: { atMost: 1.05, asked: 1 } }),
+  ...ratios(["on", "on-async"], "call + attempt spans", { time: { atMost: 1.15, asked: 1 }, bytes: { atMost: 1.05, asked: 1 } }),
   ...ratios(["otel"], "call + attempt spans", { time: 1.3, bytes: 1.3 }),
   ...ratios(["refused-off"], "retry", { time: 1.25, bytes: 1.15 }),
   ...ratios(["refused-on"], "retry", { time: 1.25, bytes: { atMost: 1.25, asked: 1.15 } }),
