@@ -23,6 +23,7 @@ import type * as RetryBudget from "../strategy/RetryBudget.ts"
  * | `deadlineHeader`, `attemptHeader` | said anew in each attempt, and with all limits known |
  * | `bufferedBody` | the body is part of the attempt, and its limit covers it |
  * | `attemptTimeout` | one attempt, without any wait for permission to send it |
+ * | `attemptMetrics` | counts the time of attempts, those that took too long too |
  * | `attemptSpan` | says so where an attempt took too long |
  * | `redirects` | each hop has a limit and a span of its own |
  * | `rateLimit` | takes nothing for a call that is rejected further out |
@@ -46,6 +47,7 @@ export const places = [
   "attemptHeader",
   "bufferedBody",
   "attemptTimeout",
+  "attemptMetrics",
   "attemptSpan",
   "redirects",
   "rateLimit",

@@ -47,6 +47,7 @@ import type * as CircuitBreaker from "../strategy/CircuitBreaker.ts"
 import type * as RateLimit from "../strategy/RateLimit.ts"
 import * as RetryBudget from "../strategy/RetryBudget.ts"
 import type * as RetrySchedule from "../strategy/RetrySchedule.ts"
+import * as Meter from "../telemetry/Meter.ts"
 import * as Trace from "../telemetry/Trace.ts"
 import * as Order from "./Order.ts"
 
@@ -220,6 +221,7 @@ export const chosen = (any: Any): Order.Chosen => {
     attemptHeader: chosenOf(options.attemptHeader),
     bufferedBody: fixed("bufferedBody", bufferedBody, Buffered.middleware),
     attemptTimeout: fixed("attemptTimeout", attemptTimeout, Timeout.middleware),
+    attemptMetrics: fixed("attemptMetrics", { name }, ({ name }) => Meter.attempt(name)),
     attemptSpan: fixed("attemptSpan", Trace.attemptSpan, (span) => span),
     redirects: chosenOf(options.redirects),
     rateLimit: chosenOf(options.rateLimit),

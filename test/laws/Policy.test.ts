@@ -133,6 +133,7 @@ const byHand = (policy: Policy.Policy): Effect.Effect<(client: HttpClient.HttpCl
     if (typeof policy.attemptHeader === "object") add(Resilience.withAttemptHeader(policy.attemptHeader))
     if (typeof policy.bufferedBody === "object") add(Resilience.withBufferedBody(policy.bufferedBody))
     if (policy.attemptTimeout !== "none") add(Resilience.withAttemptTimeout(policy.attemptTimeout ?? 10_000))
+    add(Resilience.withMetrics(name))
     add(Resilience.withAttemptSpan)
     if (typeof policy.redirects === "object") add(Resilience.withRedirects(policy.redirects))
     if (typeof policy.rateLimit === "object") {

@@ -306,7 +306,7 @@ describe("a client of a policy", () => {
   it.effect("keeps in each place what another can go on with", () =>
     Effect.gen(function*() {
       const made = yield* PolicyClient.made(Policy.make({ circuitBreaker: {}, retry: "none", deadline: "none" }))
-      assert.deepStrictEqual([...made.keys()], ["attemptTimeout", "attemptSpan", "circuitBreaker", "callSpan"])
+      assert.deepStrictEqual([...made.keys()], ["attemptTimeout", "attemptMetrics", "attemptSpan", "circuitBreaker", "callSpan"])
       assert.isTrue(Option.isSome(Option.fromNullable(made.get("circuitBreaker"))))
     }))
 })

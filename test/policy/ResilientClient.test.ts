@@ -18,6 +18,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -31,6 +33,7 @@ import * as ResilientClient from "../../src/policy/ResilientClient.ts"
 import * as Strategy from "../../src/policy/Strategy.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
+import * as Metrics from "../../src/telemetry/Metrics.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
 import * as Fault from "../support/faults.ts"
@@ -172,6 +175,16 @@ describe("each strategy", () => {
     for (const [option, message] of options) assert.throws(() => ResilientClient.middleware(option), message)
   })
 })
+
+it.effect("counts the time of its attempts under its name, where metrics are wanted", () =>
+  Effect.gen(function*() {
+    const client = yield* ResilientClient.make({ name: "users", retry: quickly })
+    yield* client.get(url)
+    const durations = (yield* Metric.snapshot).filter(({ metricKey }) => metricKey.name === "http.client.request.duration")
+    const mine = durations.filter(({ metricKey }) => [...metricKey.tags].some(({ value }) => value === "users"))
+    const counts = mine.map(({ metricState }) => MetricState.isHistogramState(metricState) ? metricState.count : 0)
+    assert.strictEqual(counts.reduce((sum, count) => sum + count, 0), 2)
+  }).pipe(Effect.provide(HttpScript.layer([{ status: 503 }, { status: 200 }])), Effect.provide(Metrics.layer())))
 
 describe("the budget", () => {
   const outage = HttpScript.layer([{ status: 503 }], { atEnd: "repeatLast" })
