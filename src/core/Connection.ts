@@ -183,14 +183,15 @@ export const steps = (marks: Marks, ended?: bigint): ReadonlyArray<Step> => {
  *
  * ```ts
  * import { Connection } from "effect-resilience"
+ * import { Option } from "effect"
  *
  * const ms = (n: number) => BigInt(n) * 1_000_000n
  * const dial = { started: ms(1), named: true, secure: false, split: true, looked: ms(3), connected: ms(4), ready: ms(4) }
  * const phases = Connection.phases({ created: ms(0), dial, acquired: ms(5), written: ms(5), headers: ms(25) }, ms(30))
  *
- * phases.dns // => { _id: "Option", _tag: "Some", value: 2 }
- * phases.connect // => { _id: "Option", _tag: "Some", value: 3 }
- * phases.firstByte // => { _id: "Option", _tag: "Some", value: 20 }
+ * Option.getOrNull(phases.dns) // => 2
+ * Option.getOrNull(phases.connect) // => 3
+ * Option.getOrNull(phases.firstByte) // => 20
  * phases.total // => 30
  * ```
  *

@@ -42,9 +42,10 @@ const followed = Symbol("effect-resilience/Exchange")
 
 const exchangeOf = (request: object): Exchange.Exchange | undefined => (request as { readonly [followed]?: Exchange.Exchange })[followed]
 
-const follow = (request: object, exchange: Exchange.Exchange): void => {
+/** A request may live on for long when it is over, with its response: what followed it does not. */
+const follow = (request: object, exchange: Exchange.Exchange | undefined): void => {
   // Requests of undici and of Node are ordinary objects, which nobody freezes.
-  ;(request as { [followed]?: Exchange.Exchange })[followed] = exchange
+  ;(request as { [followed]?: Exchange.Exchange | undefined })[followed] = exchange
 }
 
 interface ConnectParams {
@@ -119,11 +120,14 @@ const undici = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
     },
     "undici:request:trailers": ({ request }: { request: UndiciRequest }) => {
       const exchange = exchangeOf(request)
-      if (exchange !== undefined) Exchange.end(exchange, { _tag: "Completed" }, now)
+      if (exchange === undefined) return
+      follow(request, undefined)
+      Exchange.end(exchange, { _tag: "Completed" }, now)
     },
     "undici:request:error": ({ error, request }: { error: unknown; request: UndiciRequest }) => {
       const exchange = exchangeOf(request)
       if (exchange === undefined) return
+      follow(request, undefined)
       exchange.link ??= links.failedWith(error)
       Exchange.end(exchange, Exchange.failed(exchange, error), now)
     }

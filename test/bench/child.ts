@@ -5,6 +5,7 @@ import type * as Asleep from "./asleep.ts"
 import type * as Calls from "./calls.ts"
 import type * as Crowd from "./crowd.ts"
 import type * as Loopback from "./loopback.ts"
+import type * as Phases from "./phases.ts"
 import type * as Profile from "./profile.ts"
 
 /** Each part by what it is given and what it answers. */
@@ -13,6 +14,7 @@ export interface Parts {
   readonly asleep: typeof Asleep.main
   readonly crowd: typeof Crowd.main
   readonly loopback: typeof Loopback.main
+  readonly phases: typeof Phases.main
   readonly serve: typeof Loopback.serve
   readonly profile: typeof Profile.main
 }
@@ -22,6 +24,7 @@ const parts: { readonly [K in keyof Parts]: () => Promise<Parts[K]> } = {
   asleep: async () => (await import("./asleep.ts")).main,
   crowd: async () => (await import("./crowd.ts")).main,
   loopback: async () => (await import("./loopback.ts")).main,
+  phases: async () => (await import("./phases.ts")).main,
   serve: async () => (await import("./loopback.ts")).serve,
   profile: async () => (await import("./profile.ts")).main
 }

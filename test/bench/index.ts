@@ -96,6 +96,14 @@ const loopback = async (built: Built): Promise<Section> => ({
   notes: ["Below about 20 % a difference over a socket is noise."]
 })
 
+const phases = async (built: Built): Promise<Section> => ({
+  name: "phases",
+  title: "Loopback: undici, one connection, 1 KB, 64 calls at once, an attempt span",
+  columns: [spread("cpu", "client cpu us/call", 0), spread("cpuRatio", "x base", 2)],
+  rows: await inChild(built, "phases", { calls: rounds.callsInTurn, concurrency: 64, rounds: rounds.loopback }),
+  notes: ["At most 1.05 is asked for; below about 20 % a difference over a socket is noise."]
+})
+
 const importing = async ({ folder }: Built): Promise<Section> => ({
   name: "import",
   title: "Import, in fresh processes",
@@ -125,7 +133,7 @@ const bench = async (built: Built): Promise<void> => {
     load: loadavg()[0]!,
     versions: ["effect", "@effect/platform", "@effect/platform-node", "undici"].map(versionOf)
   }
-  const parts = { calls, asleep, crowd, loopback, importing, bundling }
+  const parts = { calls, asleep, crowd, loopback, phases, importing, bundling }
   const sections: Array<Section> = []
   const seconds: Record<string, number> = {}
   for (const [name, part] of Object.entries(parts)) {

@@ -34,7 +34,7 @@ export const serve = (): Promise<number> => {
   })
 }
 
-const inChild = async () => {
+export const inChild = async () => {
   const child = fork(process.argv[1]!, ["serve", "{}"], { execArgv: [] })
   const [port] = await once(child, "message") as [number]
   return { url: `http://127.0.0.1:${port}/`, close: () => child.disconnect() }
