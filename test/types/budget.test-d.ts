@@ -1,6 +1,6 @@
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
-import { Budget, Classifier, Hedge, Resilience, Retry, RetryBudget } from "effect-resilience"
+import { Budget, Classifier, type Hedge, Resilience, Retry, RetryBudget } from "effect-resilience"
 import { Effect } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 
