@@ -151,7 +151,7 @@ describe.skipIf(!requireBinary("prometheus"))("Prometheus", () => {
         Effect.provide(Telemetry)
       )
       yield* Effect.forkScoped(application)
-      const seen = yield* prometheus({ target: `127.0.0.1:${metrics.port}`, rules: rulesFile(settings), interval: "500ms" })
+      const seen = yield* prometheus({ target: `127.0.0.1:${metrics.port}`, rules: rulesFile(settings), interval: "1s" })
 
       // What is seen once is seen: an alert may come and go.
       const missing = new Set([...rules(settings).alerts.map(({ alert }) => alert), ...inDashboard.map(({ title }) => title)])
