@@ -1,6 +1,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import * as Console from "effect/Console"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -136,6 +137,16 @@ describe("layer", () => {
         ["outer", 1, "Ended", []],
         ["inner", undefined, "Ended", []]
       ])
+    }))
+
+  it.effect("prints through Effect's console where it is told no other way", () =>
+    Effect.gen(function*() {
+      const printed: Array<unknown> = []
+      const plain = yield* Effect.consoleWith(Effect.succeed)
+      const listening: Console.Console = { ...plain, unsafe: { ...plain.unsafe, log: (...said) => void printed.push(...said) } }
+      yield* Effect.withSpan(Effect.void, "job").pipe(Effect.provide(Waterfall.layer({ columns: 60 }).pipe(Layer.provide(Console.setConsole(listening)))))
+      assert.lengthOf(printed, 1)
+      assert.match(String(printed[0]), /\n job {14}━ .* 0 ms$/)
     }))
 
   it("refuses a width that there is no room in, where it is made", () => {
