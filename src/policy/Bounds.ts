@@ -24,6 +24,7 @@ import * as Backoff from "../core/Backoff.ts"
 import * as Budget from "../core/Budget.ts"
 import { defaultRetryAfterCap } from "../core/Decision.ts"
 import type { Millis } from "../core/Millis.ts"
+import * as Effective from "./Effective.ts"
 import * as Interpreter from "./Interpreter.ts"
 import type * as Policy from "./Policy.ts"
 import type * as ResendPolicy from "./ResendPolicy.ts"
@@ -49,13 +50,7 @@ export interface Bounds {
   readonly resendsPerSecond: number
 }
 
-/**
- * Tells whether a strategy is there that is not there by default.
- *
- * @since 0.1.0
- * @category guards
- */
-export const isThere = <A>(given: A | "none" | undefined): given is A => given !== undefined && given !== "none"
+const { isThere } = Effective
 
 /**
  * The limit of an attempt of a policy in ms; infinity where there is none.
@@ -222,18 +217,7 @@ const paid = (policy: Policy.Policy): Pick<Bounds, "resendsAtOnce" | "resendsPer
   }
 }
 
-/**
- * The bounds of a policy.
- *
- * **Details**
- *
- * A body that is read after its response was handed over is bounded by the deadline alone. What a ratio budget is paid by successes is
- * on top of `resendsAtOnce`, which says what is there without any.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const of = (policy: Policy.Policy): Bounds => {
+const ofOne = (policy: Policy.Policy): Bounds => {
   const { attempts, disturbed, lastBegins, whole } = times(policy)
   return {
     attempts,
@@ -243,6 +227,31 @@ export const of = (policy: Policy.Policy): Bounds => {
     ...(attempts === 1 ? { resendsAtOnce: 0, resendsPerSecond: 0 } : paid(policy))
   }
 }
+
+const later = (one: Option.Option<Millis>, other: Option.Option<Millis>) => Option.zipWith(one, other, Math.max)
+
+const wider = (one: Bounds, other: Bounds): Bounds => ({
+  attempts: Math.max(one.attempts, other.attempts),
+  wallTime: later(one.wallTime, other.wallTime),
+  undisturbed: later(one.undisturbed, other.undisturbed),
+  lastBegins: later(one.lastBegins, other.lastBegins),
+  resendsAtOnce: Math.max(one.resendsAtOnce, other.resendsAtOnce),
+  resendsPerSecond: Math.max(one.resendsPerSecond, other.resendsPerSecond)
+})
+
+/**
+ * The bounds of a policy.
+ *
+ * **Details**
+ *
+ * A body that is read after its response was handed over is bounded by the deadline alone. What a ratio budget is paid by successes is
+ * on top of `resendsAtOnce`, which says what is there without any. Where a policy has rules for some requests, these are the bounds of
+ * all of them; `Effective.of` gives each.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const of = (policy: Policy.Policy): Bounds => Effective.of(policy).map(ofOne).reduce(wider)
 
 /**
  * How many requests the other side gets for each call while it is down, at so many calls a second, in the long run: 1 is no more than

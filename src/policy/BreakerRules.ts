@@ -6,12 +6,13 @@
 import * as Option from "effect/Option"
 import { format } from "../core/Millis.ts"
 import * as Bounds from "./Bounds.ts"
+import * as Effective from "./Effective.ts"
 import type * as GuardPolicy from "./GuardPolicy.ts"
 import type { Path } from "./InvalidPolicy.ts"
 import { type Rule, when } from "./LintRule.ts"
 import type * as Policy from "./Policy.ts"
 
-const { isThere } = Bounds
+const { isThere } = Effective
 
 /** Each trip policy that looks at the recent past, and where it stands. */
 const recent = (given: GuardPolicy.TripPolicy | undefined, path: Path): ReadonlyArray<readonly [Recent, Path]> => {

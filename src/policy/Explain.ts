@@ -39,6 +39,7 @@ import type { Millis } from "../core/Millis.ts"
 import * as Outcome from "../core/Outcome.ts"
 import * as RetrySchedule from "../strategy/RetrySchedule.ts"
 import * as Bounds from "./Bounds.ts"
+import * as Effective from "./Effective.ts"
 import * as Interpreter from "./Interpreter.ts"
 import type * as Policy from "./Policy.ts"
 
@@ -169,7 +170,7 @@ const turn = (call: Call, state: State, step: Step): Effect.Effect<Turn> => {
     const budget = outcome._tag === "Success" ? Budget.succeeded(state.budget, state.paid, at) : state.budget
     return Effect.succeed({ told: { ...told, verdict: { _tag: "Done" } }, budget })
   }
-  return Bounds.isThere(call.policy.hedge)
+  return Effective.isThere(call.policy.hedge)
     ? Effect.succeed({ told: { ...told, verdict: { _tag: "Hedged" } }, budget: state.budget })
     : lose(call, state, outcome.failure, told)
 }
@@ -209,7 +210,7 @@ const lose = (call: Call, state: State, failure: Failure.Failure, told: Omit<Exp
  * What a breaker or a limit would reject is given as an outcome, `Failure.rejected("CircuitOpen")`: guards are shared by many calls, and
  * one call does not say what they do. An attempt that stands in their lines takes longer. A hedge sends attempts side by side, which a
  * list of outcomes does not describe: a policy with one is explained up to the failure of its first attempt.
- * What is otherwise for some requests (`perRequest`) is not looked at.
+ * Rules for some requests are not looked at: explain what such a rule makes of the policy, `Effective.of`.
  *
  * @since 0.1.0
  * @category explaining

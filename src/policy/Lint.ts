@@ -19,6 +19,7 @@
 import * as Option from "effect/Option"
 import { InvalidOption, numberIn } from "../core/InvalidOption.ts"
 import * as Bounds from "./Bounds.ts"
+import * as Effective from "./Effective.ts"
 import { type Path, pathText } from "./InvalidPolicy.ts"
 import type * as LintRule from "./LintRule.ts"
 import * as LintRules from "./LintRules.ts"
@@ -62,17 +63,27 @@ export interface Options {
 export const lint = (policy: Policy.Policy, options: Options = {}): ReadonlyArray<Finding> => {
   const { callsPerSecond, rules = LintRules.all } = options
   const rate = Option.map(Option.fromNullable(callsPerSecond), (rate) => numberIn("Lint", "callsPerSecond", rate, { minExclusive: 0 }))
-  const subject: LintRule.Subject = { policy, bounds: Bounds.of(policy), callsPerSecond: rate }
-  const findings = rules.flatMap((rule) =>
-    rule.check(subject).map(({ advice, message, path, severity = rule.severity }): Finding => ({
-      rule: rule.id,
-      severity,
-      path,
-      message,
-      advice
-    }))
-  )
+  const check = (policy: Policy.Policy): ReadonlyArray<Finding> => {
+    const subject: LintRule.Subject = { policy, bounds: Bounds.of(policy), callsPerSecond: rate }
+    return rules.flatMap((rule) =>
+      rule.check(subject).map(({ advice, message, path, severity = rule.severity }): Finding => ({ rule: rule.id, severity, path, message, advice }))
+    )
+  }
+  const [client = policy, ...others] = Effective.of(policy)
+  const own = check(client)
+  const findings = [...own, ...others.flatMap((other, i) => {
+    const use = typeof policy.perRequest === "object" ? policy.perRequest[i]?.use ?? {} : {}
+    return check(other).filter((finding) => !own.some((known) => isSame(known, finding))).map((finding) => inRule(finding, i, use))
+  })]
   return severities.flatMap((severity) => findings.filter((finding) => finding.severity === severity))
+}
+
+const isSame = (one: Finding, other: Finding): boolean => one.rule === other.rule && one.message === other.message
+
+/** A finding about what a rule makes of a policy stands in the rule, at the field that it says itself if there is one. */
+const inRule = (finding: Finding, index: number, use: object): Finding => {
+  const [field = ""] = finding.path
+  return { ...finding, path: ["perRequest", index, "use", ...(Object.hasOwn(use, field) ? finding.path : [])] }
 }
 
 const severities: ReadonlyArray<LintRule.Severity> = ["error", "warning", "info"]

@@ -7,12 +7,13 @@ import * as Option from "effect/Option"
 import { format, type Millis } from "../core/Millis.ts"
 import * as Bounds from "./Bounds.ts"
 import * as BreakerRules from "./BreakerRules.ts"
+import * as Effective from "./Effective.ts"
 import type { Path } from "./InvalidPolicy.ts"
 import { type Rule, when } from "./LintRule.ts"
 import type * as Policy from "./Policy.ts"
 import type * as ResendPolicy from "./ResendPolicy.ts"
 
-const { isThere } = Bounds
+const { isThere } = Effective
 
 const attemptTimeoutOverDeadline: Rule = {
   id: "attempt-timeout-over-deadline",

@@ -8,8 +8,11 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
+import * as Bounds from "../../src/policy/Bounds.ts"
+import * as Effective from "../../src/policy/Effective.ts"
 import * as Explain from "../../src/policy/Explain.ts"
 import * as Explanation from "../../src/policy/Explanation.ts"
+import { pathText } from "../../src/policy/InvalidPolicy.ts"
 import * as Lint from "../../src/policy/Lint.ts"
 import * as LintRule from "../../src/policy/LintRule.ts"
 import * as LintRules from "../../src/policy/LintRules.ts"
@@ -119,6 +122,35 @@ describe("at the boundary", () => {
     assert.deepStrictEqual(ids(policy("10 seconds"), 1), [])
     assert.deepStrictEqual(ids(policy("10 seconds", 11), 1), ["warning minimum-calls-unreachable"])
     assert.deepStrictEqual(ids({ attemptTimeout: "5 seconds", circuitBreaker: {} }, 0.3), ["warning minimum-calls-unreachable"])
+  })
+
+  it("what a rule for some requests makes of a policy is looked at, and stands in the rule", () => {
+    const policy = Policy.make({
+      attemptTimeout: "1 second",
+      budget: "unlimited",
+      retry: { maxAttempts: 2 },
+      perRequest: [
+        { when: { paths: ["/health"] }, use: { retry: "none" } },
+        { when: { methods: ["POST"] }, use: { retry: { resend: "recklessly" } } },
+        { when: {}, use: { retry: { maxAttempts: 4, backoff: { kind: "constant", delay: "1 second", jitter: "none" } }, deadline: "2 seconds" } }
+      ]
+    })
+    assert.deepStrictEqual(Lint.lint(policy).map(({ path, rule }) => [rule, pathText(path)]), [
+      ["resend-of-non-idempotent", "perRequest[1].use.retry.resend"],
+      ["resend-without-budget", "budget"],
+      ["worst-case-over-deadline", "perRequest[2].use.deadline"],
+      ["resend-without-budget", "perRequest[2].use"],
+      ["no-jitter", "perRequest[2].use.retry.backoff.jitter"]
+    ])
+    assert.deepStrictEqual(Effective.of(policy).map((each) => Bounds.of(each).attempts), [2, 1, 2, 4])
+    assert.strictEqual(Bounds.of(policy).attempts, 4)
+  })
+
+  it("a rule changes what is there, and adds nothing", () => {
+    const policy = Policy.make({ retry: "none", attemptTimeout: "none", perRequest: [{ when: {}, use: { retry: { maxAttempts: 3 }, attemptTimeout: "1 second" } }] })
+    assert.deepStrictEqual(Effective.of(policy)[1], { retry: "none", attemptTimeout: "none", perRequest: "none" })
+    const hedged = Policy.make({ retry: "none", hedge: { delay: "100 millis" }, perRequest: [{ when: {}, use: { retry: "none" } }] })
+    assert.strictEqual(Bounds.of(Effective.of(hedged)[1] ?? hedged).attempts, 1)
   })
 
   it("a rate that is none throws", () => {
