@@ -271,13 +271,22 @@ export const make = (input: Encoded): Policy => Either.getOrThrowWith(decodeEith
  */
 export const encode = (policy: Policy): Encoded => encoding(policy)
 
+/** Policies are plain: texts, numbers, lists and objects. An order of fields says nothing. */
+const isSame = (one: unknown, other: unknown): boolean => {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return one === other
+  if (Array.isArray(one) !== Array.isArray(other)) return false
+  const keys = Object.keys(one)
+  return keys.length === Object.keys(other).length &&
+    keys.every((key) => Object.hasOwn(other, key) && isSame(Reflect.get(one, key), Reflect.get(other, key)))
+}
+
 /**
- * Tells whether two policies say the same.
+ * Tells whether two policies say the same, field by field. One that says what holds by default anyhow, and one that leaves it out, do not.
  *
  * @since 0.1.0
  * @category equivalence
  */
-export const equivalence: Equivalence.Equivalence<Policy> = Schema.equivalence(schema)
+export const equivalence: Equivalence.Equivalence<Policy> = isSame
 
 /**
  * Gives the JSON Schema (draft 7) of policies, with descriptions and defaults: for editors.

@@ -301,6 +301,14 @@ describe("a policy", () => {
       })
     ), 240_000)
 
+  it("says the same as itself, and as another only where both are written alike", () =>
+    thousand(
+      fc.property(anyPolicy, anyPolicy, fc.boolean(), (one, other, same) => {
+        const that: Policy.Policy = same ? structuredClone(one) : other
+        assert.strictEqual(Policy.equivalence(one, that), JSON.stringify(Policy.encode(one)) === JSON.stringify(Policy.encode(that)))
+      })
+    ), 240_000)
+
   it("that has been decoded is one that a client can be made of", () =>
     thousand(
       fc.property(anyPolicy, (policy) => {

@@ -73,6 +73,13 @@ describe("decoding", () => {
     )
   }, 240_000)
 
+  it("that says the same in another order is the same, and one that says a default is not", () => {
+    const one = Policy.make({ deadline: "1 second", fallback: { kind: "value", headers: { a: "1", b: "2" } } })
+    assert.isTrue(Policy.equivalence(one, Policy.make({ fallback: { headers: { b: "2", a: "1" }, kind: "value" }, deadline: "1000 millis" })))
+    assert.isFalse(Policy.equivalence(one, Policy.make({ deadline: "1 second", fallback: { kind: "value", headers: { a: "1" } } })))
+    assert.isFalse(Policy.equivalence({}, Policy.make({ deadline: "30 seconds" })))
+  })
+
   it("in code throws where it is written", () => {
     assert.throws(() => Policy.make({ retry: { maxAttempts: 11 } }), /^retry\.maxAttempts must be a whole number from 1 to 10, got 11$/)
   })
