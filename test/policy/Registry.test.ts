@@ -178,6 +178,29 @@ describe("an update", () => {
       ])
     }).pipe(Effect.provide(failing)))
 
+  it.effect("one that no strategy can be made of changes nothing, not even of the services before it", () =>
+    Effect.gen(function*() {
+      const recorder = yield* Recorder.make
+      const { registry, status } = yield* made(breaking)
+      yield* status
+      const policies = new Map<string, Policy.Policy>([["billing", { retry: "none" }], ["search", { attemptTimeout: -1 }]])
+      assert.isFalse(yield* Effect.provide(registry.update(Effect.succeed({ policies, degraded: new Set<string>() })), recorder.layer))
+      assert.strictEqual(yield* tag(status), "CircuitOpen")
+      assert.deepStrictEqual([...(yield* registry.services).policies.keys()], ["billing"])
+      assert.deepStrictEqual(ofPolicies(yield* recorder.events).map(({ _tag }) => _tag), ["PolicyRejected"])
+    }).pipe(Effect.provide(failing)))
+
+  it.effect("an update that is slow to come holds up no other, and interrupting it leaves all as it was", () =>
+    Effect.gen(function*() {
+      const { becomes, registry } = yield* made({})
+      const slow = yield* Effect.fork(registry.update(Effect.delay(Effect.succeed(one({ deadline: "1 second" })), "1 hour")))
+      yield* TestClock.adjust(1)
+      assert.isTrue(yield* becomes({ deadline: "2 seconds" }))
+      yield* Fiber.interrupt(slow)
+      assert.strictEqual((yield* registry.services).policies.get("billing")?.deadline, 2_000)
+      assert.isTrue(yield* becomes({ deadline: "3 seconds" }))
+    }).pipe(Effect.provide(failing)))
+
   it.effect("one that says the same changes nothing, and is not told", () =>
     Effect.gen(function*() {
       const recorder = yield* Recorder.make
@@ -275,7 +298,7 @@ describe("a file", () => {
       yield* files.writeFileString(file, text("1 second"))
       const events: Array<Event> = []
       const listener = Observer.layer(Observer.sync((event) => void events.push(event)))
-      const layer = ServicesSource.layer(file, { settle: "10 millis", poll: "200 millis" }).pipe(Layer.provide(listener))
+      const layer = ServicesSource.layer(file, { settle: "10 millis", poll: "5 seconds" }).pipe(Layer.provide(listener))
       yield* Effect.gen(function*() {
         const registry = yield* Registry.Registry
         let deadline: unknown
@@ -299,6 +322,41 @@ describe("a file", () => {
         yield* files.writeFileString(file, text("4 seconds"))
         yield* becomes(4_000)
       }).pipe(Effect.provide(layer))
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)), 120_000)
+
+  it.scoped("is looked at by the schedule where the file system does not tell", () =>
+    Effect.gen(function*() {
+      let content = text("1 second")
+      const files = FileSystem.layerNoop({ readFileString: () => Effect.sync(() => content) })
+      yield* Effect.gen(function*() {
+        const registry = yield* Registry.Registry
+        const now = Effect.map(registry.services, ({ policies }) => policies.get("billing")?.deadline)
+        yield* TestClock.adjust(50)
+        content = text("2 seconds")
+        yield* TestClock.adjust(29_999)
+        assert.strictEqual(yield* now, 1_000)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* now, 2_000)
+      }).pipe(Effect.provide(ServicesSource.layer("/etc/services.json")), Effect.provide(Layer.merge(files, Path.layer)))
+    }))
+
+  it.live("behind a link is watched too: a ConfigMap is swapped by its folder", () =>
+    Effect.gen(function*() {
+      const files = yield* FileSystem.FileSystem
+      const { join } = yield* Path.Path
+      const folder = yield* files.makeTempDirectoryScoped()
+      const version = (name: string, deadline: string) =>
+        Effect.zipRight(files.makeDirectory(join(folder, name)), files.writeFileString(join(folder, name, "services.json"), text(deadline)))
+      yield* version("v1", "1 second")
+      yield* files.symlink("v1", join(folder, "..data"))
+      yield* files.symlink(join("..data", "services.json"), join(folder, "services.json"))
+      yield* Effect.gen(function*() {
+        const registry = yield* Registry.Registry
+        yield* version("v2", "2 seconds")
+        yield* files.symlink("v2", join(folder, "..data.new"))
+        yield* files.rename(join(folder, "..data.new"), join(folder, "..data"))
+        yield* eventually(() => Effect.runSync(registry.services).policies.get("billing")?.deadline === 2_000, "30 seconds")
+      }).pipe(Effect.provide(ServicesSource.layer(join(folder, "services.json"), { settle: "10 millis", poll: "1 hour" })))
     }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)), 120_000)
 
   it.live("must be there, and valid, when the application begins; the error names it", () =>
