@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Undici from "@effect/platform-node/Undici"
+import { Agent, buildConnector, Client, type Dispatcher, errors, Pool as Origin } from "@effect/platform-node/Undici"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -49,14 +49,14 @@ const atMost = (self: Effect.Effect<void>, limit: Millis): Effect.Effect<void> =
  * @since 0.1.0
  * @category constructors
  */
-export const undici = (settings: Settings): Effect.Effect<Pool<Undici.Dispatcher>, never, Scope.Scope> =>
+export const undici = (settings: Settings): Effect.Effect<Pool<Dispatcher>, never, Scope.Scope> =>
   Effect.flatMap(Effect.clock, (clock) => {
     const sockets = Sockets.make(clock, settings)
-    const connect = Undici.buildConnector({ ...settings.tls, timeout: 0 })
+    const connect = buildConnector({ ...settings.tls, timeout: 0 })
     /** A client has one connection at a time: the pool has many clients. */
-    const client = (origin: URL, options: object): Undici.Client => {
+    const client = (origin: URL, options: object): Client => {
       let current: net.Socket | undefined
-      const made = new Undici.Client(origin, {
+      const made = new Client(origin, {
         ...options,
         connect: (to, callback) => {
           // Its type does not say that it answers with the socket, which has not begun to connect.
@@ -69,14 +69,14 @@ export const undici = (settings: Settings): Effect.Effect<Pool<Undici.Dispatcher
       // It is told before the pool is, which would send the next request on the same connection.
       made.on("drain", () => {
         // What undici itself ends a connection with that has been idle for too long: no request fails with it.
-        if (current !== undefined && sockets.isOld(current)) current.destroy(new Undici.errors.InformationalError("max lifetime"))
+        if (current !== undefined && sockets.isOld(current)) current.destroy(new errors.InformationalError("max lifetime"))
       })
       return made
     }
     const options = { keepAliveMaxTimeout: settings.idleTimeout, keepAliveTimeout: settings.idleTimeout }
     const acquire = Effect.sync(() =>
-      new Undici.Agent({
-        factory: (origin: string | URL) => new Undici.Pool(origin, { ...options, connections: settings.maxSockets, factory: client })
+      new Agent({
+        factory: (origin: string | URL) => new Origin(origin, { ...options, connections: settings.maxSockets, factory: client })
       })
     )
     return Effect.map(
