@@ -148,8 +148,8 @@ export const duration = (given: About<string> & { readonly min?: Millis; readonl
  */
 export const integer = (given: About<number> & { readonly min: number; readonly max: number }) => {
   const { max, min } = given
-  return Schema.Int.pipe(Schema.between(min, max)).annotations(
-    known(`a whole number from ${min} to ${max}`, given, { type: "integer", minimum: min, maximum: max })
+  return Schema.Int.pipe(
+    Schema.between(min, max, known(`a whole number from ${min} to ${max}`, given, { type: "integer", minimum: min, maximum: max }))
   )
 }
 
@@ -173,7 +173,7 @@ export const number = (
     ...(above === undefined ? {} : { exclusiveMinimum: above }),
     ...(below === undefined ? {} : { exclusiveMaximum: below })
   }
-  return Schema.Number.pipe(Schema.finite(), Schema.filter(isIn)).annotations({
+  return Schema.Number.pipe(Schema.filter((n) => Number.isFinite(n) && isIn(n), {
     ...known(`a number ${lower}${upper}`, given, json),
     arbitrary: () => (fc) =>
       fc.double({
@@ -184,7 +184,7 @@ export const number = (
         noNaN: true
         // -0 is 0 to JSON.
       }).map((n) => n + 0)
-  })
+  }))
 }
 
 /**
@@ -211,8 +211,9 @@ export const text = (
   given: About<string> & { readonly allowed: string; readonly pattern?: RegExp; readonly atMost?: number }
 ) => {
   const { atMost = Ceiling.text, pattern = /^[^]*$/ } = given
-  return Schema.String.pipe(Schema.maxLength(atMost), Schema.pattern(pattern)).annotations(
-    known(given.allowed, given, { type: "string", maxLength: atMost, pattern: pattern.source })
+  return Schema.String.pipe(
+    Schema.maxLength(atMost),
+    Schema.pattern(pattern, known(given.allowed, given, { type: "string", maxLength: atMost, pattern: pattern.source }))
   )
 }
 
@@ -233,11 +234,11 @@ export const method = (about: string) =>
 export const list = <A, I>(item: Schema.Schema<A, I>, given: About<ReadonlyArray<I>> & { readonly atMost?: number }) => {
   const { atMost = Ceiling.entries } = given
   const withDefault = given.default === undefined ? {} : { default: given.default }
-  return Schema.Array(item).pipe(Schema.minItems(1), Schema.maxItems(atMost)).annotations({
+  return Schema.Array(item).pipe(Schema.minItems(1), Schema.maxItems(atMost, {
     description: given.about,
     [factsId]: { allowed: `a list of 1 to ${atMost}`, ...withDefault } satisfies Facts,
-    ...(given.default === undefined ? {} : { jsonSchema: { ...withDefault } })
-  })
+    ...(given.default === undefined ? {} : { jsonSchema: { maxItems: atMost, ...withDefault } })
+  }))
 }
 
 /**

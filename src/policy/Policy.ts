@@ -231,8 +231,14 @@ export interface Encoded extends Schema.Schema.Encoded<typeof Fields> {}
 
 const options = { errors: "all", onExcessProperty: "error" } as const
 
-const decoding = ParseResult.decodeUnknownEither(schema, options)
-const encoding = ParseResult.encodeSync(schema, options)
+/** Compiled by the first who reads or writes a policy: to import this module shall cost little. */
+const once = <A>(make: () => A): () => A => {
+  let made: { readonly value: A } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+const decoding = once(() => ParseResult.decodeUnknownEither(schema, options))
+const encoding = once(() => ParseResult.encodeSync(schema, options))
 
 /**
  * Reads a policy at once: see `decode`.
@@ -241,7 +247,7 @@ const encoding = ParseResult.encodeSync(schema, options)
  * @category decoding
  */
 export const decodeEither = (input: unknown): Either.Either<Policy, InvalidPolicy.InvalidPolicy> =>
-  Either.mapLeft(decoding(input), (issue) => InvalidPolicy.fromIssue(issue, input))
+  Either.mapLeft(decoding()(input), (issue) => InvalidPolicy.fromIssue(issue, input))
 
 /**
  * Reads a policy from a value that may be anything: what `JSON.parse` gives, say.
@@ -269,7 +275,7 @@ export const make = (input: Encoded): Policy => Either.getOrThrowWith(decodeEith
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (policy: Policy): Encoded => encoding(policy)
+export const encode = (policy: Policy): Encoded => encoding()(policy)
 
 /** Policies are plain: texts, numbers, lists and objects. An order of fields says nothing. */
 const isSame = (one: unknown, other: unknown): boolean => {
