@@ -79,7 +79,7 @@ const shown = (attributes: SpanRecord["attributes"]): ReadonlyArray<readonly [st
 
 const millis = (length: Millis): string => `${Math.round(length * 10) / 10} ms`
 
-const layout = { width: 960, labels: 230, notes: 200, row: 24, top: 34 }
+const layout = { width: 1000, labels: 230, notes: 240, row: 24, top: 34 }
 
 const style = `
 .trace { color-scheme: light dark; font: 13px/1.4 system-ui, sans-serif; --fg: #1c1c22; --soft: #5d6068; --line: #dcdde2; --bg: #ffffff;

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Tracer from "effect/Tracer"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as Propagation from "../../src/telemetry/Propagation.ts"
@@ -230,6 +231,36 @@ for (const [name, layer] of Collector.exporters) {
 }
 
 describe("a sampler", () => {
+  it.effect("is given nothing of one span for another, also where beginning one throws", () =>
+    Effect.gen(function*() {
+      const given: Array<object> = []
+      const sampling = Sampling.make({
+        shouldSample: (_context: unknown, _traceId: string, _name: string, _kind: number, attributes: object, _links: unknown) => void given.push(attributes),
+        toString: () => "watching"
+      })
+      const sample = (attributes: object) => sampling.sampler.shouldSample(undefined, "", "", 0, attributes, undefined)
+      let throws = false
+      const outer = yield* Effect.tracer
+      const inner = Tracer.make({
+        span: (...begun) => {
+          sample({ own: 1 })
+          if (throws) throw new Error("no")
+          return outer.span(...begun)
+        },
+        context: (execution) => execution()
+      })
+      const run = Effect.exit(Effect.withSpan(Effect.void, "job", { attributes: { a: 1 } })).pipe(
+        Effect.provide(sampling.layer),
+        Effect.withTracer(inner)
+      )
+      yield* run
+      sample({ later: 1 })
+      throws = true
+      yield* run
+      sample({ later: 2 })
+      deepStrictEqual(given, [{ a: 1, own: 1 }, { later: 1 }, { a: 1, own: 1 }, { later: 2 }])
+    }))
+
   const [, nodeSdk] = Collector.exporters.find(([name]) => name === "NodeSdk")!
 
   /** Keeps what it is asked about, and drops the attempts of one host. */

@@ -134,6 +134,15 @@ describe("other spans", () => {
       })
     }))
 
+  it.effect("have events without the secrets of addresses in them", () =>
+    Effect.gen(function*() {
+      const note = Effect.flatMap(Effect.orDie(Effect.currentSpan), (span) => Effect.sync(() => span.event("asked", 0n, { url: secret, count: 1 })))
+      const [span] = yield* corrected(Effect.withSpan(note, "job"))
+      deepStrictEqual(span?.events.map(({ attributes, name }) => [name, attributes]), [
+        ["asked", { url: "https://REDACTED:REDACTED@users.test:8443/v1/1?sig=REDACTED&page=2", count: 1 }]
+      ])
+    }))
+
   it.effect("end with the error that came, without the secrets in its message, its stack and its causes; the caller's is untouched", () =>
     Effect.gen(function*() {
       const error = new Error(`cannot reach ${secret}`, { cause: new TypeError(`bad ${secret}`) })

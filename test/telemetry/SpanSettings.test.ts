@@ -3,6 +3,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -98,6 +99,41 @@ describe("what a span says when it begins", () => {
         const { span } = yield* play({}, { request, decorate: HttpClient.mapRequest(change) })
         assert.strictEqual(span.attributes["url.full"], full)
       }
+    }))
+})
+
+describe("what Effect gives every span", () => {
+  /** Both spans of a call that is made within something. */
+  const spansOf = (within: <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
+    Effect.gen(function*() {
+      const client = (yield* HttpClient.HttpClient).pipe(Resilience.withAttemptSpan, Resilience.withCallSpan("users"))
+      yield* within(client.get(url))
+      const recorder = yield* Recorder.Recorder
+      return (yield* recorder.spans).filter(({ name }) => name !== "outer" && name !== "hidden")
+    }).pipe(Effect.provide(HttpScript.layer([{ status: 200 }])), Effect.provide(Recorder.layer))
+
+  it.live("ours have too: annotations", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(Effect.annotateSpans("tenant", "t1"))
+      deepStrictEqual(spans.map(({ attributes, name }) => [name, attributes["tenant"]]), [["users", "t1"], ["GET", "t1"]])
+    }))
+
+  it.live("ours have too: links, each in a list of its own", () =>
+    Effect.gen(function*() {
+      const other = Tracer.externalSpan({ traceId: "f".repeat(32), spanId: "e".repeat(16) })
+      const spans = yield* spansOf(Effect.linkSpans(other))
+      deepStrictEqual(spans.map(({ links, name }) => [name, links.map(({ spanId }) => spanId)]), [["users", [other.spanId]], ["GET", [other.spanId]]])
+    }))
+
+  it.live("ours have too: a parent that is the parent of none is passed over", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf((call) =>
+        Effect.withSpan(Effect.withSpan(call, "hidden", { context: Context.make(Tracer.DisablePropagation, true) }), "outer"))
+      const [users, attempt] = spans
+      deepStrictEqual(attempt?.parent, Option.fromNullable(users?.spanId))
+      assert.isTrue(Option.isSome(users?.parent ?? Option.none()))
+      const none = yield* spansOf((call) => Effect.withSpan(call, "hidden", { root: true, context: Context.make(Tracer.DisablePropagation, true) }))
+      deepStrictEqual(none.map(({ parent }) => Option.isSome(parent)), [false, true])
     }))
 })
 

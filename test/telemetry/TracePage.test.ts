@@ -56,7 +56,7 @@ const attacks = [
 
 describe("escape", () => {
   it("leaves nothing that opens or closes markup or an attribute", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[<>"'&a;#]*$/)), (text) => {
       assert.notMatch(TracePage.escape(text), /[<>"']|&(?!(amp|lt|gt|quot|#39);)/)
     }), { numRuns: 2_000 })
   })
