@@ -235,3 +235,35 @@ export const service = (
  */
 export const serviceDropIn = (name: string): Effect.Effect<HttpClient.HttpClient, UnknownService, HttpClient.HttpClient | Registry> =>
   Effect.map(service(name), DropIn.fold)
+
+/**
+ * The client of a service of the application's registry, under a tag: that of `PolicyClient.Service`, or any other.
+ *
+ * **Example** (A typed tag for a service)
+ *
+ * ```ts
+ * import { PolicyClient, Registry, Services } from "effect-resilience"
+ * import { HttpScript } from "effect-resilience/testing"
+ * import { Effect, Layer, Stream } from "effect"
+ *
+ * class Billing extends PolicyClient.Service<Billing>()("Billing") {}
+ *
+ * const registry = Registry.layer({ initial: Services.make({ billing: { deadline: "5 seconds" } }), updates: Stream.empty })
+ * const BillingLive = Registry.layerService(Billing, "billing").pipe(Layer.provide(registry))
+ *
+ * const status = Effect.flatMap(Billing, (billing) => Effect.map(billing.get("http://billing.test/"), (response) => response.status))
+ *
+ * await status.pipe(
+ *   Effect.provide(BillingLive),
+ *   Effect.provide(HttpScript.layer([{ status: 200 }])),
+ *   Effect.runPromise
+ * ) // => 200
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerService = <Self>(
+  tag: Context.Tag<Self, HttpClient.HttpClient.With<PolicyClient.Failures>>,
+  name: string
+): Layer.Layer<Self, UnknownService, HttpClient.HttpClient | Registry> => Layer.effect(tag, service(name))
