@@ -34,10 +34,7 @@ interface UndiciRequest {
   readonly headers?: unknown
 }
 
-/**
- * What a request is followed by hangs on the request itself, and goes with it: a WeakMap with an entry for each request costs the garbage
- * collector more than all the rest here.
- */
+/** What a request is followed by hangs on the request itself, and goes with it. */
 const followed = Symbol("effect-resilience/Exchange")
 
 const exchangeOf = (request: object): Exchange.Exchange | undefined => (request as { readonly [followed]?: Exchange.Exchange })[followed]
