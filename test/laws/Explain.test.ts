@@ -46,7 +46,12 @@ const anyPolicy: fc.Arbitrary<Policy.Policy> = fc.record({
 const anyRule: fc.Arbitrary<Policy.Rule["use"]> = fc.record({
   attemptTimeout: limit,
   deadline: limit,
-  retry: fc.oneof(fc.constant("none" as const), retry.map(({ keyHeaders: _, ...rest }) => rest))
+  retry: fc.oneof(
+    fc.constant("none" as const),
+    // The schedule is that of the client.
+    fc.record({ maxAttempts: fc.integer({ min: 1, max: 10 }) }),
+    retry.map(({ keyHeaders: _, ...rest }) => rest)
+  )
 }, { requiredKeys: [] })
 
 interface Reply {
