@@ -28,7 +28,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Failure from "./Failure.ts"
 import { durationMillis, integerIn, numberIn } from "./InvalidOption.ts"
-import type { Millis } from "./Millis.ts"
+import { type Millis, slot } from "./Millis.ts"
 
 /**
  * What is left to pay resends with, and how it grows.
@@ -328,7 +328,7 @@ const available = ({ current, past, ratio, reserve }: Ratio): number =>
 
 /** Begins the slots that are due. A clock that was set back takes them with it. */
 const advance = (self: Ratio, now: Millis): Ratio => {
-  const newest = Math.floor(now / self.width)
+  const newest = slot(now, self.width)
   const begun = newest - self.newest
   if (begun === 0) return self
   if (begun < 0) return { ...self, newest }

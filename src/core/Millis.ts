@@ -28,3 +28,17 @@ export const maxDelay: Millis = 2_147_483_647
  * @category getters
  */
 export const format = (millis: Millis): string => millis === 0 ? "0ms" : Duration.format(Duration.millis(millis))
+
+/**
+ * The number of the slot of `width` ms that an instant is in, counted from time 0.
+ *
+ * A division can come out a rounding below the whole number that it is: 4,670 ms are the beginning of slot 100 of 46.7 ms, and not the
+ * end of slot 99. So what is that near to the next slot is in it: what has passed is never taken for less.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const slot = (now: Millis, width: Millis): number => {
+  const exact = now / width
+  return Math.floor(exact + Math.abs(exact) * 4 * Number.EPSILON)
+}

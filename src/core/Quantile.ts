@@ -20,7 +20,7 @@
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { durationMillis } from "./InvalidOption.ts"
-import type { Millis } from "./Millis.ts"
+import { type Millis, slot } from "./Millis.ts"
 
 /**
  * How much of the past is looked at.
@@ -138,7 +138,7 @@ export const add = (self: Quantile, millis: Millis, now: Millis): Quantile => {
 
 /** Begins the turns that are due. */
 const advance = (self: Quantile, now: Millis): Quantile => {
-  const index = Math.floor(now / self.width)
+  const index = slot(now, self.width)
   // A clock that says nothing moves nothing; one that was set back takes the turns with it.
   if (index === self.newest || Number.isNaN(index)) return self
   if (index < self.newest) return { ...self, newest: index }

@@ -12,7 +12,7 @@
  */
 import type * as Duration from "effect/Duration"
 import { durationMillis, integerIn } from "./InvalidOption.ts"
-import type { Millis } from "./Millis.ts"
+import { type Millis, slot } from "./Millis.ts"
 
 /**
  * What a window has counted.
@@ -171,7 +171,7 @@ const addToTime = ({ counts, newest, older, past, width }: TimeWindow, { failed,
 
 /** Begins the buckets that are due. */
 const advance = (self: TimeWindow, now: Millis): TimeWindow => {
-  const index = Math.floor(now / self.width)
+  const index = slot(now, self.width)
   if (index === self.newest) return self
   // A clock that was set back takes the buckets with it.
   if (index < self.newest) return { ...self, newest: index }

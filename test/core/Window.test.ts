@@ -119,4 +119,12 @@ describe("Window.make", () => {
     of(10_000)
     Window.make("test", { duration: 1 })
   })
+
+  it("forgets at the very end of the window, where the width of a bucket is no whole number", () => {
+    for (let i = 1; i < 2_000; i++) {
+      const duration = 467
+      const window = Window.add(Window.make("test", { duration }), { failed: false, slow: false }, i * 46.7)
+      assert.strictEqual(Window.counts(window, i * 46.7 + duration).calls, 0, `${i}`)
+    }
+  })
 })

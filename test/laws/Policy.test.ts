@@ -287,7 +287,7 @@ describe("a policy", () => {
         const theirs = await Effect.runPromise(playScript(asMiddleware(byHand(policy)), script, load, seed))
         for (const [i, part] of parts.entries()) assert.strictEqual(ours[i], theirs[i], part)
       }),
-      { numRuns: 40 }
+      { numRuns: 20 }
     ), 240_000)
 
   it("comes back as it was from its own text", () =>

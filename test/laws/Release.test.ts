@@ -51,7 +51,7 @@ const clients: ReadonlyArray<readonly [string, Decorate]> = [
 ]
 
 /** When calls are interrupted, in ms: all through their life, and after its end. */
-const moments = Array.from({ length: 150 }, (_, i) => i)
+const moments = Array.from({ length: 60 }, (_, i) => i * 2.5)
 
 /** What is left open by calls that are interrupted, one at each moment; whoever is given a response reads it. */
 const leftOpen = (decorate: Decorate, layer: Layer.Layer<never>): Effect.Effect<ReadonlyArray<string>, Simulation.Stuck> =>
@@ -68,7 +68,7 @@ const leftOpen = (decorate: Decorate, layer: Layer.Layer<never>): Effect.Effect<
         yield* Effect.sleep("1 minute")
         return { at, held: yield* script.held, interrupted: Exit.isInterrupted(exit) }
       }), { concurrency: "unbounded" })
-    assert.isAbove(found.filter(({ interrupted }) => interrupted).length, 3)
+    assert.isAbove(found.filter(({ interrupted }) => interrupted).length, 1)
     return found.flatMap(({ at, held }) => held.length > 0 ? [`interrupted at ${at} ms: ${held.join(", ")}`] : [])
   }))
 

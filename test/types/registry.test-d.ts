@@ -7,8 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { describe, expectTypeOf, it } from "vitest"
-import type { Degraded, DropIn } from "effect-resilience"
-import { Preset, Registry, Services, ServicesSource } from "effect-resilience"
+import { type Degraded, type DropIn, Preset, Registry, Services, type ServicesSource } from "effect-resilience"
 
 type Failures = HttpClientError.HttpClientError | DropIn.Refusal
 
