@@ -13,10 +13,12 @@
  * import { Effect, Metric, MetricState } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const users = yield* ResilientClient.make({ name: "users", retry: { maxAttempts: 2 } })
- *   yield* users.get("http://users.test/1")
+ *   const accounts = yield* ResilientClient.make({ name: "accounts", retry: { maxAttempts: 2 } })
+ *   yield* accounts.get("http://accounts.test/1")
  *   const counts = { "resilience.calls": 0, "resilience.attempts": 0, "resilience.resends": 0 }
- *   for (const { metricKey: { name }, metricState } of yield* Metric.snapshot) {
+ *   for (const { metricKey: { name, tags }, metricState } of yield* Metric.snapshot) {
+ *     // Effect has one registry for a whole process: these are the series of this client.
+ *     if (!tags.some(({ value }) => value === "accounts")) continue
  *     if (name in counts && MetricState.isCounterState(metricState)) counts[name as keyof typeof counts] += Number(metricState.count)
  *   }
  *   return counts
