@@ -14,6 +14,28 @@ import * as Option from "effect/Option"
 export type Headers = Readonly<Record<string, string | undefined>>
 
 /**
+ * The fields that a kept response must not have: they belong to its connection, to one user, or to the way to that one caller (RFC 9111
+ * section 3.1).
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const notToBeKept: ReadonlyArray<string> = [
+  "age",
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+]
+
+/**
  * The value of a header: only what the headers themselves hold, never a property of a polluted prototype.
  *
  * @since 0.1.0

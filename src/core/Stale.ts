@@ -91,22 +91,8 @@ export interface Served {
 /** The good ones among the statuses that are cacheable by themselves (RFC 9110 section 15.1). A 404 is an answer, and no good one. */
 const statuses = new Set([200, 203, 204, 300, 301, 308])
 
-/** What belongs to a connection, to one user, or to this very response (RFC 9111 section 3.1). */
-const dropped = new Set([
-  "age",
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "set-cookie",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "warning"
-])
+/** Beside those, what is said anew of each response that is given in the place of another. */
+const dropped = new Set([...HeaderField.notToBeKept, "warning"])
 
 const header = (headers: HeaderField.Headers, name: string): string | undefined =>
   Option.getOrUndefined(HeaderField.get(headers, name))

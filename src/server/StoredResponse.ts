@@ -17,6 +17,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Option from "effect/Option"
+import * as HeaderField from "../core/HeaderField.ts"
 
 /**
  * What is known of a response that went out.
@@ -39,23 +40,8 @@ export type StoredResponse =
  */
 export const replayedHeader = "idempotent-replayed"
 
-const dropped: ReadonlySet<string> = new Set([
-  "age",
-  "connection",
-  "content-length",
-  "date",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "set-cookie",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  replayedHeader
-])
+/** Beside those, what is made anew of each response. */
+const dropped: ReadonlySet<string> = new Set([...HeaderField.notToBeKept, "content-length", "date", replayedHeader])
 
 /** The text of a response of which only that it went out is known. */
 const notKept = JSON.stringify({ v: 1 })

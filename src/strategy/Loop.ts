@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,6 +27,7 @@ import * as Account from "./Account.ts"
 import * as CurrentAttempt from "./CurrentAttempt.ts"
 import * as Deadline from "./Deadline.ts"
 import * as GivenUp from "./GivenUp.ts"
+import { clockOf } from "./Guarded.ts"
 import * as Immediate from "./Immediate.ts"
 import * as Observer from "./Observer.ts"
 import { RetriesExhausted } from "./RetriesExhausted.ts"
@@ -164,10 +165,6 @@ const judge = <S, A, E, R, R2>(
     return work.drop === undefined ? Effect.die(defect) : Effect.zipRight(work.drop(exit), Effect.die(defect))
   }
 }
-
-// These are read on each call: the maps behind the contexts directly, because each step less is measured in the bench.
-const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
-  fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)
 
 /** What was lost, and is to be followed by another attempt. */
 interface Lost<A, E> {

@@ -32,7 +32,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Budget from "../core/Budget.ts"
-import type { Millis } from "../core/Millis.ts"
+import { monotonic } from "./Guarded.ts"
 
 /**
  * A budget: a handle that is passed as a value.
@@ -82,11 +82,6 @@ export const throttle = (options: Budget.ThrottleOptions): Effect.Effect<RetryBu
 export const quota = (options?: Budget.QuotaOptions): Effect.Effect<RetryBudget> => allocate(Budget.quota(options))
 
 const allocate = (initial: Budget.Budget): Effect.Effect<RetryBudget> => Effect.sync(() => unsafeMake(initial))
-
-/**
- * Monotonic time in ms: setting the clock of the machine fills no budget.
- */
-const monotonic = (clock: Clock.Clock): Millis => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
 /**
  * Makes a budget at once.

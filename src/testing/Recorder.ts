@@ -42,55 +42,23 @@ import type { Millis } from "../core/Millis.ts"
 import type { Event } from "../core/Event.ts"
 import * as Failure from "../core/Failure.ts"
 import * as Observer from "../strategy/Observer.ts"
+import type * as SpanRecord from "../telemetry/SpanRecord.ts"
 
-/**
- * Something that was noted on a span. `at` is in ms since the epoch.
- *
- * @since 0.1.0
- * @category models
- */
-export interface SpanEvent {
-  readonly name: string
-  readonly at: Millis
-  readonly attributes: Readonly<Record<string, unknown>>
-}
+export type { SpanEvent, SpanStatus } from "../telemetry/SpanRecord.ts"
 
 /** @since 0.1.0 @category models */
-export interface SpanLink {
-  readonly traceId: string
-  readonly spanId: string
+export interface SpanLink extends SpanRecord.SpanLink {
   readonly attributes: Readonly<Record<string, unknown>>
 }
 
 /**
- * Whether a span has ended. One that stays `Open` was never ended.
+ * A span as it was when it was looked at. Trace ids have 32 hexadecimal digits, span ids 16, both counted from 1 in the order in which
+ * they began. One whose status stays `Open` was never ended.
  *
  * @since 0.1.0
  * @category models
  */
-export type SpanStatus =
-  | { readonly _tag: "Open" }
-  | { readonly _tag: "Ended"; readonly at: Millis; readonly exit: Exit.Exit<unknown, unknown> }
-
-/**
- * A span as it was when it was looked at. Instants are in ms since the epoch.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Span {
-  readonly name: string
-  readonly kind: Tracer.SpanKind
-  /** 32 hexadecimal digits, counted from 1. */
-  readonly traceId: string
-  /** 16 hexadecimal digits, counted from 1 in the order in which the spans began. */
-  readonly spanId: string
-  /** The span id of the parent, which need not be one of the recorder's. */
-  readonly parent: Option.Option<string>
-  readonly start: Millis
-  readonly status: SpanStatus
-  readonly attributes: Readonly<Record<string, unknown>>
-  readonly events: ReadonlyArray<SpanEvent>
+export interface Span extends SpanRecord.SpanRecord {
   readonly links: ReadonlyArray<SpanLink>
   /** What was written after the end, and so would be lost with OpenTelemetry: `attribute k`, `event e`, `links`, `end`. */
   readonly late: ReadonlyArray<string>
@@ -130,7 +98,7 @@ class RecordedSpan implements Tracer.Span {
   readonly sampled = true
   readonly attributes = new Map<string, unknown>()
   readonly links: Array<Tracer.SpanLink>
-  readonly events: Array<SpanEvent> = []
+  readonly events: Array<SpanRecord.SpanEvent> = []
   readonly late: Array<string> = []
   status: Tracer.SpanStatus
   readonly name: string
