@@ -16,6 +16,7 @@ import type { Call, End, Event, HedgeReason } from "../core/Event.ts"
 import type * as Failure from "../core/Failure.ts"
 import type { Millis } from "../core/Millis.ts"
 import type * as Outcome from "../core/Outcome.ts"
+import { clockOf } from "./Guarded.ts"
 import * as Observer from "./Observer.ts"
 import type { Restore } from "./Surroundings.ts"
 
@@ -46,13 +47,8 @@ export interface Account {
   readonly ended: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
-/**
- * Opens the account of a call. It remembers what must be known at the end: one fiber runs a call, so plain variables will do.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const open = (listener: Observer.Listener, clock: Clock.Clock, name: string): Account => {
+/** It remembers what must be known at the end: one fiber runs a call, so plain variables will do. */
+const open = (listener: Observer.Listener, clock: Clock.Clock, name: string): Account => {
   const call = Observer.call(name)
   let attempts = 0
   let waited = 0
@@ -83,7 +79,7 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
 }
 
 /**
- * Runs a call in a region that is interrupted inside of `restore` only, and tells its beginning and its end, where somebody observes it.
+ * Opens the account of a call where somebody observes it, and runs the call in a region that is interrupted inside of `restore` only.
  *
  * **Details**
  *
@@ -96,14 +92,17 @@ export const open = (listener: Observer.Listener, clock: Clock.Clock, name: stri
 export const keep = <A, E, R>(
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   runtimeFlags: RuntimeFlags.RuntimeFlags,
-  account: Account | undefined,
-  drop: ((lost: Exit.Exit<A, E>) => Effect.Effect<void>) | undefined,
-  call: (restore: Restore) => Effect.Effect<A, E, R>
+  name: string,
+  drop: ((lost: Exit.Exit<A>) => Effect.Effect<void>) | undefined,
+  call: (restore: Restore, account: Account | undefined) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
+    const listener = Observer.of(fiber)
+    // Opened here, where nothing can come between the beginning that is told and the end: to open it tells a listener already.
+    const account = listener === Observer.none ? undefined : open(listener, clockOf(fiber), name)
     const kept = account === undefined
-      ? call(restore)
-      : tell(account.started, () => Effect.onExit(Effect.suspend(() => call(restore)), account.ended))
+      ? call(restore, account)
+      : tell(account.started, () => Effect.onExit(Effect.suspend(() => call(restore, account)), account.ended))
     if (drop === undefined || !RuntimeFlags.interruptible(runtimeFlags)) return kept
     return Effect.flatMap(kept, (value) => {
       const exit = Exit.succeed(value)

@@ -28,7 +28,6 @@ import * as GivenUp from "./GivenUp.ts"
 import { clockOf, monotonic } from "./Guarded.ts"
 import type { Work } from "./Loop.ts"
 import type { MovingQuantile } from "./MovingQuantile.ts"
-import * as Observer from "./Observer.ts"
 import type { RetryBudget } from "./RetryBudget.ts"
 import * as Surroundings from "./Surroundings.ts"
 import * as Timeout from "./Timeout.ts"
@@ -57,10 +56,8 @@ export interface Plan<in A, in E> {
  * @category running
  */
 export const run = <S, A, E, R>(plan: Plan<A, E>, work: Work<S, A, E, R>, subject: S, key: string): Effect.Effect<A, E, R> =>
-  Effect.withFiberRuntime<A, E, R>((fiber, { runtimeFlags }) => {
-    const listener = Observer.of(fiber)
-    const account = listener === Observer.none ? undefined : Account.open(listener, clockOf(fiber), plan.name)
-    return Account.keep(fiber, runtimeFlags, account, work.drop, (restore) => {
+  Effect.withFiberRuntime<A, E, R>((fiber, { runtimeFlags }) =>
+    Account.keep(fiber, runtimeFlags, plan.name, work.drop, (restore, account) => {
       const call = new Call(plan, work, subject, key, fiber, runtimeFlags, account)
       // Handlers of an interruptible region are skipped when it is interrupted: this one is interrupted inside of `restore` only.
       return Effect.matchCauseEffect(restore(Effect.suspend(() => call.begin())), {
@@ -68,7 +65,7 @@ export const run = <S, A, E, R>(plan: Plan<A, E>, work: Work<S, A, E, R>, subjec
         onSuccess: ({ child, exit }) => Child.adopt(child, exit)
       })
     })
-  })
+  )
 
 /** An attempt that has begun. */
 interface Racer<out A, out E> {

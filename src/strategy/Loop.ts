@@ -12,9 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Attempt from "../core/Attempt.ts"
 import type * as Budget from "../core/Budget.ts"
 import type { Millis } from "../core/Millis.ts"
@@ -106,21 +104,9 @@ export const run = <S, A, E, R, E2, R2>(
   Effect.withFiberRuntime<A, E | E2, R | R2>((fiber, status) => {
     const other = instead?.(fiber, subject)
     if (other !== undefined) return other
-    const listener = Observer.of(fiber)
-    if (listener !== Observer.none) {
-      // What is begun is ended: from the first event on, the region cannot be interrupted, and nothing is done outside an effect.
-      return Effect.uninterruptibleMask((restore) => {
-        const account = Account.open(listener, clockOf(fiber), plan.name)
-        const call = Effect.suspend(() => new Run(plan, work, subject, ending, fiber, account).go())
-        const told = Account.tell(account.started, () => Effect.onExit(restore(call), account.ended))
-        const { drop } = work
-        if (drop === undefined || !RuntimeFlags.interruptible(status.runtimeFlags)) return told
-        // Who is interrupted while the end is told does not get what came out: the caller leaves this region as one who was interrupted.
-        return Effect.flatMap(told, (value) => {
-          const exit = Exit.succeed(value)
-          return Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause)) ? exit : Effect.zipRight(drop(exit), exit)
-        })
-      })
+    if (Observer.of(fiber) !== Observer.none) {
+      return Account.keep(fiber, status.runtimeFlags, plan.name, work.drop, (restore, account) =>
+        restore(Effect.suspend(() => new Run(plan, work, subject, ending, fiber, account).go())))
     }
     if (CurrentAttempt.isNested(fiber)) return new Run(plan, work, subject, ending, fiber, undefined).go()
     // The first attempt of a call that nobody observes, which is most often the only one, is made without any of that.
@@ -181,6 +167,11 @@ class Run<S, A, E, R, E2, R2> {
   private readonly ending: Ending<A, E, E2>
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
   private readonly account: Account.Account | undefined
+  /** What follows an attempt: the same for each. */
+  private readonly settled: {
+    readonly onFailure: (cause: Cause.Cause<E>) => Effect.Effect<A, E | E2, R | R2>
+    readonly onSuccess: (value: A) => Effect.Effect<A, E | E2, R | R2>
+  }
 
   private attempt = 1
   private startedAt: Millis
@@ -211,6 +202,10 @@ class Run<S, A, E, R, E2, R2> {
     this.fiber = fiber
     this.account = account
     this.state = plan.schedule.initial
+    this.settled = {
+      onFailure: (cause) => this.settle(Exit.failCause(cause)),
+      onSuccess: (value) => this.settle(Exit.succeed(value))
+    }
   }
 
   private get clock(): Clock.Clock {
@@ -230,10 +225,7 @@ class Run<S, A, E, R, E2, R2> {
     const attempted = CurrentAttempt.isNested(this.fiber) || this.attempt > 1 && CurrentAttempt.isWanted(this.fiber)
       ? Surroundings.provide(made, CurrentAttempt.CurrentAttempt, { number: this.attempt, subject: this.subject })
       : made
-    return Effect.matchCauseEffect(attempted, {
-      onFailure: (cause) => this.settle(Exit.failCause(cause)),
-      onSuccess: (value) => this.settle(Exit.succeed(value))
-    })
+    return Effect.matchCauseEffect(attempted, this.settled)
   }
 
   private settle(exit: Exit.Exit<A, E>): Effect.Effect<A, E | E2, R | R2> {
