@@ -16,7 +16,7 @@ import * as Stream from "effect/Stream"
 import type { Millis } from "../core/Millis.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Release from "./Release.ts"
-import { Wrapped } from "./Wrapped.ts"
+import { Intercepted, type Reader } from "./Wrapped.ts"
 
 /**
  * Limits the reading of a response's body.
@@ -35,7 +35,7 @@ export const readableUntil = (
   onTimeout: LazyArg<Error>
 ): HttpClientResponse.HttpClientResponse => new LimitedResponse(response, until, onTimeout)
 
-class LimitedResponse extends Wrapped {
+class LimitedResponse extends Intercepted {
   private readonly until: Millis
   private readonly onTimeout: LazyArg<Error>
 
@@ -50,37 +50,15 @@ class LimitedResponse extends Wrapped {
     return this.decodeError(cause, cause.message)
   }
 
-  private limited<A>(
-    read: Effect.Effect<A, HttpClientError.ResponseError>
-  ): Effect.Effect<A, HttpClientError.ResponseError> {
+  protected read<A>(reader: Reader<A>): Effect.Effect<A, HttpClientError.ResponseError> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       now < this.until
-        ? Timeout.within(read, this.until - now, () => this.error())
+        ? Timeout.within(reader(this.original), this.until - now, () => this.error())
         : this.late)
   }
 
   private get late(): Effect.Effect<never, HttpClientError.ResponseError> {
     return Effect.zipRight(Release.abort(this.original), Effect.suspend(() => Effect.fail(this.error())))
-  }
-
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return this.limited(this.original.text)
-  }
-
-  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return this.limited(this.original.json)
-  }
-
-  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return this.limited(this.original.arrayBuffer)
-  }
-
-  get formData(): HttpClientResponse.HttpClientResponse["formData"] {
-    return this.limited(this.original.formData)
-  }
-
-  get urlParamsBody(): HttpClientResponse.HttpClientResponse["urlParamsBody"] {
-    return this.limited(this.original.urlParamsBody)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {

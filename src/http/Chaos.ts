@@ -21,7 +21,7 @@ import * as Made from "./Made.ts"
 import type * as Middleware from "./Middleware.ts"
 import * as Release from "./Release.ts"
 import * as RequestKey from "./RequestKey.ts"
-import { Wrapped } from "./Wrapped.ts"
+import { Intercepted } from "./Wrapped.ts"
 
 export { Chaos, inject, layer, turnOn } from "../strategy/Chaos.ts"
 
@@ -166,7 +166,7 @@ const meet = <E, R, E2>(
 }
 
 /** A response whose connection is lost after so many bytes of its body, however it is read. */
-class CutResponse extends Wrapped {
+class CutResponse extends Intercepted {
   private readonly after: number
 
   constructor(original: Response, after: number) {
@@ -179,7 +179,7 @@ class CutResponse extends Wrapped {
     return Effect.failSync(() => this.decodeError(Object.assign(new Error("aborted"), { code: "ECONNRESET" })))
   }
 
-  private get cut(): Effect.Effect<never, HttpClientError.ResponseError> {
+  protected read(): Effect.Effect<never, HttpClientError.ResponseError> {
     return Effect.zipRight(Stream.runDrain(this.stream), this.lost)
   }
 
@@ -196,25 +196,5 @@ class CutResponse extends Wrapped {
       Stream.map(({ chunk }) => chunk),
       Stream.concat(lost)
     )
-  }
-
-  get text(): Response["text"] {
-    return this.cut
-  }
-
-  get json(): Response["json"] {
-    return this.cut
-  }
-
-  get arrayBuffer(): Response["arrayBuffer"] {
-    return this.cut
-  }
-
-  get formData(): Response["formData"] {
-    return this.cut
-  }
-
-  get urlParamsBody(): Response["urlParamsBody"] {
-    return this.cut
   }
 }

@@ -11,7 +11,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Release from "./Release.ts"
-import { Wrapped } from "./Wrapped.ts"
+import { Intercepted, type Reader } from "./Wrapped.ts"
 
 /**
  * Calls `release` when the body of a response is over; at once where it has none. It may be called more than once.
@@ -34,7 +34,7 @@ export const untilRead = (
 
 const dropped = new FinalizationRegistry<() => void>((release) => release())
 
-class HeldResponse extends Wrapped {
+class HeldResponse extends Intercepted {
   private readonly release: () => void
 
   constructor(original: HttpClientResponse.HttpClientResponse, release: () => void) {
@@ -47,28 +47,8 @@ class HeldResponse extends Wrapped {
     this.release()
   })
 
-  private held<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.ensuring(read, this.over)
-  }
-
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return this.held(this.original.text)
-  }
-
-  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return this.held(this.original.json)
-  }
-
-  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return this.held(this.original.arrayBuffer)
-  }
-
-  get formData(): HttpClientResponse.HttpClientResponse["formData"] {
-    return this.held(this.original.formData)
-  }
-
-  get urlParamsBody(): HttpClientResponse.HttpClientResponse["urlParamsBody"] {
-    return this.held(this.original.urlParamsBody)
+  protected read<A>(reader: Reader<A>): Effect.Effect<A, HttpClientError.ResponseError> {
+    return Effect.ensuring(reader(this.original), this.over)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {

@@ -23,7 +23,7 @@ import * as Buffered from "./Buffered.ts"
 import * as Made from "./Made.ts"
 import * as Release from "./Release.ts"
 import * as RequestKey from "./RequestKey.ts"
-import { Wrapped } from "./Wrapped.ts"
+import { Intercepted, type Reader } from "./Wrapped.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
@@ -141,7 +141,7 @@ export const find = (
 }
 
 /** A response that tells of its body when that has been read to its end. */
-class WatchedResponse extends Wrapped {
+class WatchedResponse extends Intercepted {
   private readonly atMost: number
   private readonly onWhole: (body: Uint8Array) => void
   /** What was read once is there for the next reader, as the platform has it for the text. */
@@ -153,36 +153,14 @@ class WatchedResponse extends Wrapped {
     this.onWhole = onWhole
   }
 
-  private read<A>(
-    use: (whole: Buffered.BufferedResponse) => Effect.Effect<A, HttpClientError.ResponseError>
-  ): Effect.Effect<A, HttpClientError.ResponseError> {
+  protected read<A>(reader: Reader<A>): Effect.Effect<A, HttpClientError.ResponseError> {
     return Effect.suspend(() =>
-      this.whole !== undefined ? use(this.whole) : Effect.flatMap(this.original.arrayBuffer, (buffer) => {
+      this.whole !== undefined ? reader(this.whole) : Effect.flatMap(this.original.arrayBuffer, (buffer) => {
         const body = new Uint8Array(buffer)
         this.whole = new Buffered.BufferedResponse(this.original, body)
         this.onWhole(body)
-        return use(this.whole)
+        return reader(this.whole)
       }))
-  }
-
-  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return this.read((whole) => whole.arrayBuffer)
-  }
-
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return this.read((whole) => whole.text)
-  }
-
-  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return this.read((whole) => whole.json)
-  }
-
-  get urlParamsBody(): Response["urlParamsBody"] {
-    return this.read((whole) => whole.urlParamsBody)
-  }
-
-  get formData(): Response["formData"] {
-    return this.read((whole) => whole.formData)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {

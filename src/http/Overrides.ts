@@ -25,6 +25,7 @@
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -89,24 +90,13 @@ export interface Options {
   readonly reach?: "call" | "nested" | undefined
 }
 
-/** What checked options hold. Limits are in ms; one of 2^31 - 1 is none. */
-interface Checked {
-  readonly retry: RetryOptions | undefined
-  readonly hedge: HedgeOptions | undefined
-  readonly budget: RetryBudget.RetryBudget | undefined
-  readonly attemptTimeout: Millis | undefined
-  readonly deadline: Millis | undefined
-  readonly idempotencyKey: string | undefined
-  readonly reach: "call" | "nested" | undefined
-}
-
 /**
  * Options that have been checked. Made once, the strategies need not be derived again for each call.
  *
  * @since 0.1.0
  * @category models
  */
-export class Overrides implements Checked {
+export class Overrides extends Data.Class<{
   readonly retry: RetryOptions | undefined
   readonly hedge: HedgeOptions | undefined
   readonly budget: RetryBudget.RetryBudget | undefined
@@ -116,17 +106,7 @@ export class Overrides implements Checked {
   readonly deadline: Millis | undefined
   readonly idempotencyKey: string | undefined
   readonly reach: "call" | "nested" | undefined
-
-  constructor(checked: Checked) {
-    this.retry = checked.retry
-    this.hedge = checked.hedge
-    this.budget = checked.budget
-    this.attemptTimeout = checked.attemptTimeout
-    this.deadline = checked.deadline
-    this.idempotencyKey = checked.idempotencyKey
-    this.reach = checked.reach
-  }
-}
+}> {}
 
 const where = "Overrides"
 

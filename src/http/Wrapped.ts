@@ -79,3 +79,42 @@ export abstract class Wrapped extends Inspectable.Class implements Response {
     return this.original.toJSON()
   }
 }
+
+/**
+ * Reads the body of a response in one way: as text, say.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reader<A> = (response: Response) => Effect.Effect<A, HttpClientError.ResponseError>
+
+/**
+ * A response whose body is read as the one that is wrapped reads it, each time through `read`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export abstract class Intercepted extends Wrapped {
+  /** What a reader of it does; `reader` is that of a response which has the body. */
+  protected abstract read<A>(reader: Reader<A>): Effect.Effect<A, HttpClientError.ResponseError>
+
+  get text(): Response["text"] {
+    return this.read((response) => response.text)
+  }
+
+  get json(): Response["json"] {
+    return this.read((response) => response.json)
+  }
+
+  get arrayBuffer(): Response["arrayBuffer"] {
+    return this.read((response) => response.arrayBuffer)
+  }
+
+  get formData(): Response["formData"] {
+    return this.read((response) => response.formData)
+  }
+
+  get urlParamsBody(): Response["urlParamsBody"] {
+    return this.read((response) => response.urlParamsBody)
+  }
+}

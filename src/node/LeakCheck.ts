@@ -35,7 +35,7 @@ import * as Measurement from "../core/Measurement.ts"
 import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Middleware from "../http/Middleware.ts"
 import * as Release from "../http/Release.ts"
-import { Wrapped } from "../http/Wrapped.ts"
+import { Intercepted, type Reader } from "../http/Wrapped.ts"
 import * as Observer from "../strategy/Observer.ts"
 import type * as Levels from "../telemetry/Levels.ts"
 import * as Redaction from "../telemetry/Redaction.ts"
@@ -115,7 +115,7 @@ const urlOf = ({ hash, url, urlParams }: Address): string =>
   Either.match(UrlParams.makeUrl(url, urlParams, hash), { onLeft: () => "invalid", onRight: Redaction.url })
 
 /** Tells when somebody begins to read. */
-class Watched extends Wrapped {
+class Watched extends Intercepted {
   private readonly touch: () => void
 
   constructor(original: Response, touch: () => void) {
@@ -123,31 +123,11 @@ class Watched extends Wrapped {
     this.touch = touch
   }
 
-  private touched<A, E>(read: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  protected read<A>(reader: Reader<A>): Effect.Effect<A, HttpClientError.ResponseError> {
     return Effect.suspend(() => {
       this.touch()
-      return read()
+      return reader(this.original)
     })
-  }
-
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return this.touched(() => this.original.text)
-  }
-
-  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return this.touched(() => this.original.json)
-  }
-
-  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return this.touched(() => this.original.arrayBuffer)
-  }
-
-  get formData(): Response["formData"] {
-    return this.touched(() => this.original.formData)
-  }
-
-  get urlParamsBody(): Response["urlParamsBody"] {
-    return this.touched(() => this.original.urlParamsBody)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {

@@ -14,6 +14,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HeaderField from "../core/HeaderField.ts"
+import { joined } from "../http/Buffered.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -82,16 +83,6 @@ const collect = <E>(
     })
     return more
   })
-
-const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
-}
 
 /**
  * The same request, whose body is these bytes, as often as it is read.
