@@ -60,13 +60,12 @@ export const declaredLength = (response: HttpClientResponse.HttpClientResponse):
   return length !== undefined && /^[0-9]+$/.test(length) ? Number(length) : Infinity
 }
 
-/** Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. */
-const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<void> =>
-  Effect.matchCauseEffect(Effect.suspend(() => how === "buffer" ? response.arrayBuffer : counted(response)), ended)
-
-// Without its value: a fiber that has ended keeps what it gave, for as long as the call waits. And a body that was read already (by
-// a classifier) or is broken has nothing more to give, whatever it fails with.
-const ended = { onFailure: () => Effect.void, onSuccess: () => Effect.void }
+/**
+ * Reads a small body to its end. `stream` aborts by itself when it is left early, and is ten times dearer than a buffer. A body that was
+ * read already (by a classifier) or is broken has nothing more to give, whatever it fails with.
+ */
+const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<unknown, unknown> =>
+  Effect.suspend((): Effect.Effect<unknown, unknown> => how === "buffer" ? response.arrayBuffer : counted(response))
 
 const counted = (response: HttpClientResponse.HttpClientResponse) => {
   let bytes = 0

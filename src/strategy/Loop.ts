@@ -167,11 +167,6 @@ class Run<S, A, E, R, E2, R2> {
   private readonly ending: Ending<A, E, E2>
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
   private readonly account: Account.Account | undefined
-  /** What follows an attempt: the same for each. */
-  private readonly settled: {
-    readonly onFailure: (cause: Cause.Cause<E>) => Effect.Effect<A, E | E2, R | R2>
-    readonly onSuccess: (value: A) => Effect.Effect<A, E | E2, R | R2>
-  }
 
   private attempt = 1
   private startedAt: Millis
@@ -202,10 +197,6 @@ class Run<S, A, E, R, E2, R2> {
     this.fiber = fiber
     this.account = account
     this.state = plan.schedule.initial
-    this.settled = {
-      onFailure: (cause) => this.settle(Exit.failCause(cause)),
-      onSuccess: (value) => this.settle(Exit.succeed(value))
-    }
   }
 
   private get clock(): Clock.Clock {
@@ -225,7 +216,10 @@ class Run<S, A, E, R, E2, R2> {
     const attempted = CurrentAttempt.isNested(this.fiber) || this.attempt > 1 && CurrentAttempt.isWanted(this.fiber)
       ? Surroundings.provide(made, CurrentAttempt.CurrentAttempt, { number: this.attempt, subject: this.subject })
       : made
-    return Effect.matchCauseEffect(attempted, this.settled)
+    return Effect.matchCauseEffect(attempted, {
+      onFailure: (cause) => this.settle(Exit.failCause(cause)),
+      onSuccess: (value) => this.settle(Exit.succeed(value))
+    })
   }
 
   private settle(exit: Exit.Exit<A, E>): Effect.Effect<A, E | E2, R | R2> {
