@@ -36,6 +36,46 @@ export interface Repeatable {
   readonly idempotent: boolean
   /** The body can be sent again, byte for byte. */
   readonly replayable: boolean
+  /** What the other side does with such a request where it throttles it, if that is known. "unapplied": nothing. */
+  readonly throttled?: "unapplied" | undefined
+}
+
+/**
+ * Which requests may be sent again, whose body can be.
+ *
+ * - "idempotent": by method, by key, or never sent.
+ * - "throttled": also any that was throttled (429, or what a classifier calls so). For a server that says it does nothing with such a
+ *   request. A 503 with a `Retry-After` is not enough: what answers may be a proxy that had passed the request on.
+ * - "recklessly": any, though the other side may then act on it twice.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Gate = "idempotent" | "throttled" | "recklessly"
+
+/**
+ * Every gate, the strictest first.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const gates = ["idempotent", "throttled", "recklessly"] as const satisfies ReadonlyArray<Gate>
+
+/**
+ * What a request is to one gate.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const under = (self: Repeatable, gate: Gate): Repeatable => {
+  switch (gate) {
+    case "idempotent":
+      return self
+    case "throttled":
+      return { ...self, throttled: "unapplied" }
+    case "recklessly":
+      return { ...self, idempotent: true }
+  }
 }
 
 /**
@@ -81,6 +121,8 @@ export const isIdempotent = (
  *
  * Idempotency.objection(post, Failure.unavailable({ status: 503 })) // => Option.some("NotIdempotent")
  * Idempotency.objection(post, Failure.connectFailure("tcp", "ECONNREFUSED")) // => Option.none()
+ * Idempotency.objection(post, Failure.throttled({ status: 429 })) // => Option.some("NotIdempotent")
+ * Idempotency.objection(Idempotency.under(post, "throttled"), Failure.throttled({ status: 429 })) // => Option.none()
  * ```
  *
  * @since 0.1.0
@@ -88,5 +130,7 @@ export const isIdempotent = (
  */
 export const objection = (self: Repeatable, failure: Failure.Failure): Option.Option<Objection> => {
   if (!self.replayable) return Option.some("NotReplayable")
-  return self.idempotent || Failure.sent(failure) === "never" ? Option.none() : Option.some("NotIdempotent")
+  const isUnapplied = Failure.sent(failure) === "never" ||
+    self.throttled === "unapplied" && failure._tag === "Throttled" && !Option.contains(failure.status, 503)
+  return self.idempotent || isUnapplied ? Option.none() : Option.some("NotIdempotent")
 }

@@ -30,6 +30,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Classifier from "../core/Classifier.ts"
+import * as Idempotency from "../core/Idempotency.ts"
 import { InvalidOption, integerIn } from "../core/InvalidOption.ts"
 import { maxDelay, type Millis } from "../core/Millis.ts"
 import * as Hedge from "../strategy/Hedge.ts"
@@ -122,8 +123,6 @@ const oneOf = (option: string, value: unknown, words: ReadonlyArray<string>): vo
 /** What "none" is: a limit like any other, which an inner scope may raise, and whatever else it says does not. */
 const once = { maxAttempts: 1 }
 
-const resends = ["idempotent", "recklessly"]
-
 /**
  * Checks options. Throws `InvalidOption` on those that cannot be.
  *
@@ -135,12 +134,12 @@ export const make = (options: Options): Overrides => {
   oneOf("reach", reach, ["call", "nested"])
   if (typeof retry === "object") {
     if (retry.maxAttempts !== undefined) integerIn(where, "retry.maxAttempts", retry.maxAttempts, { min: 1 })
-    oneOf("retry.resend", retry.resend, resends)
+    oneOf("retry.resend", retry.resend, Idempotency.gates)
     oneOf("retry.givenUp", retry.givenUp, ["final", "recklessly"])
   } else oneOf("retry", retry, ["none"])
   if (typeof hedge === "object") {
     Hedge.plan(Classifier.errors, { delay: 0, ...defined(hedge) })
-    oneOf("hedge.resend", hedge.resend, resends)
+    oneOf("hedge.resend", hedge.resend, Idempotency.gates)
   } else oneOf("hedge", hedge, ["none"])
   if (idempotencyKey === "") {
     throw new InvalidOption({ where, option: "idempotencyKey", value: "", requirement: "a key that is not empty" })

@@ -31,11 +31,8 @@ type Response = HttpClientResponse.HttpClientResponse
 export interface Gate {
   /** The headers that make a request idempotent, whatever its method. Default: `Idempotency-Key`, `X-Idempotency-Key`. */
   readonly keyHeaders?: ReadonlyArray<string> | undefined
-  /**
-   * Which requests may be sent again. "idempotent": by method, by key, or never sent. "recklessly": any whose body can be sent
-   * again, though the other side may then act on it twice. Default: "idempotent".
-   */
-  readonly resend?: "idempotent" | "recklessly" | undefined
+  /** Which requests may be sent again: see `Idempotency.Gate`. A hedge is none for "throttled". Default: "idempotent". */
+  readonly resend?: Idempotency.Gate | undefined
 }
 
 /**
@@ -46,11 +43,12 @@ export interface Gate {
  */
 export const repeatable = (where: string, gate: Gate): (request: Request) => Idempotency.Repeatable => {
   const keys = nonEmpty(where, "keyHeaders", gate.keyHeaders ?? Idempotency.keyHeaders).map((name) => name.toLowerCase())
-  const recklessly = gate.resend === "recklessly"
-  return (request) => ({
-    idempotent: recklessly || Idempotency.isIdempotent(request.method, request.headers, keys),
-    replayable: Replay.isReplayable(request.body)
-  })
+  const { resend = "idempotent" } = gate
+  return (request) =>
+    Idempotency.under({
+      idempotent: Idempotency.isIdempotent(request.method, request.headers, keys),
+      replayable: Replay.isReplayable(request.body)
+    }, resend)
 }
 
 /**

@@ -100,8 +100,8 @@ export const githubLimits: Classifier.Classifier<Response> = onBody("github limi
  *
  * **Gotchas**
  *
- * Writes want to be a second apart, one at a time: that is a rate limit of your own, round the calls that write. And a POST is not sent
- * again, limit or not: GitHub takes no keys.
+ * Writes want to be a second apart, one at a time: that is a rate limit of your own, round the calls that write. And a POST is sent again
+ * after a limit only, since GitHub takes no keys.
  *
  * @since 0.1.0
  * @category presets
@@ -114,7 +114,8 @@ export const github: Preset = {
     retry: {
       maxAttempts: 3,
       backoff: { kind: "exponential", base: "1 second", cap: "1 minute" },
-      retryAfter: { atMost: "5 minutes", jitter: 0.1 }
+      retryAfter: { atMost: "5 minutes", jitter: 0.1 },
+      resend: "throttled"
     },
     deadline: "15 minutes"
   },
@@ -175,7 +176,7 @@ export const anthropic: Preset = generated("anthropic")
  *
  * **Gotchas**
  *
- * A POST is not sent again, because Slack takes no keys: read with GET, which its methods allow.
+ * A POST is sent again after a 429 only, because Slack takes no keys: read with GET, which its methods allow.
  *
  * @since 0.1.0
  * @category presets
@@ -187,7 +188,8 @@ export const slack: Preset = {
     retry: {
       maxAttempts: 6,
       backoff: { kind: "exponential", base: "1 second", factor: 3.86, cap: "5 minutes", jitter: "equal" },
-      retryAfter: { atMost: "2 minutes", jitter: 0.1 }
+      retryAfter: { atMost: "2 minutes", jitter: 0.1 },
+      resend: "throttled"
     },
     deadline: "7 minutes"
   }

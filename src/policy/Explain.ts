@@ -227,7 +227,7 @@ export const explain = (policy: Policy.Policy, steps: ReadonlyArray<Step>, optio
       schedule: retry === undefined ? RetrySchedule.none : Interpreter.schedule(retry),
       // Without a retry it is as if it allowed one attempt.
       maxAttempts: retry === undefined ? 1 : retry.maxAttempts ?? 3,
-      request: retry?.resend === "recklessly" ? { ...request, idempotent: true } : request,
+      request: Idempotency.under(request, retry?.resend ?? "idempotent"),
       deadline: Number.isFinite(limit) ? Option.some(startedAt + limit) : Option.none()
     }
     const budget = options.budget ?? Bounds.budget(policy)

@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { defaultRetryAfterCap } from "../core/Decision.ts"
+import * as Idempotency from "../core/Idempotency.ts"
 import * as Ceiling from "./Ceiling.ts"
 import * as Field from "./Field.ts"
 
@@ -120,8 +121,8 @@ const gate = {
     })
   ),
   resend: optional(
-    word(["idempotent", "recklessly"], {
-      about: "Which requests may be sent again: those that are idempotent by method or key, or all whose body can be sent again.",
+    word(Idempotency.gates, {
+      about: "Which requests may be sent again: those that are idempotent by method or key, these and what was throttled, or all whose body can be sent again.",
       default: "idempotent"
     })
   )

@@ -63,6 +63,25 @@ describe("Idempotency", () => {
     }
   })
 
+  it.each([
+    ["idempotent", Failure.throttled({ status: 429 }), "NotIdempotent"],
+    ["throttled", Failure.throttled({ status: 429 }), undefined],
+    ["throttled", Failure.throttled({ status: 403 }), undefined],
+    ["throttled", Failure.throttled({ status: 503 }), "NotIdempotent"],
+    ["throttled", Failure.throttled(), undefined],
+    ["throttled", answered, "NotIdempotent"],
+    ["throttled", reset, "NotIdempotent"],
+    ["throttled", neverSent, undefined],
+    ["recklessly", answered, undefined],
+    ["recklessly", reset, undefined]
+  ] as const)("under the gate %s a POST after %o: %s", (gate, failure, objection) => {
+    const post = { idempotent: false, replayable: true }
+    deepStrictEqual(Idempotency.objection(Idempotency.under(post, gate), failure), Option.fromNullable(objection))
+    // No gate lets a body be sent again that can be read once.
+    const stream = Idempotency.under({ idempotent: false, replayable: false }, gate)
+    deepStrictEqual(Idempotency.objection(stream, failure), Option.some("NotReplayable"))
+  })
+
   it("objects to a second POST after everything that may have been sent", () => {
     const post = { idempotent: false, replayable: true }
     for (const failure of [reset, answered, Failure.attemptTimedOut(), Failure.serverFault(500), Failure.unknown("?")]) {

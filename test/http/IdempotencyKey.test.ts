@@ -155,6 +155,15 @@ describe("a POST", () => {
       }).pipe(play(three)))
   }
 
+  it.effect("throttled needs no key where the server does nothing with what it throttles, and needs one after a 503", () =>
+    Effect.gen(function*() {
+      const client = (yield* HttpClient.HttpClient).pipe(Resilience.withRetry({ ...atOnce, resend: "throttled" }))
+      assert.strictEqual((yield* client.post(url)).status, 503)
+      assert.lengthOf(yield* HttpScript.requests, 2)
+      assert.strictEqual((yield* client.post(url)).status, 503)
+      assert.lengthOf(yield* HttpScript.requests, 3)
+    }).pipe(play([{ status: 429 }, { status: 503, headers: { "retry-after": "0" } }, { status: 503 }])))
+
   it.live("recklessly sent again needs no key", () =>
     Effect.gen(function*() {
       const client = (yield* HttpClient.HttpClient).pipe(Resilience.withRetry({ ...atOnce, resend: "recklessly" }))

@@ -132,6 +132,7 @@ describe("github", () => {
   it.effect("a secondary limit waits for a minute, or for its retry-after", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* play(Preset.github, [secondary, { status: 200 }], undefined, 0)).at, [0, 60_000])
+      assert.deepStrictEqual((yield* play(Preset.github, [secondary, { status: 500 }], post, 0)).at, [0, 60_000])
       const hinted = { ...secondary, headers: { "retry-after": "90" } }
       assert.deepStrictEqual((yield* play(Preset.github, [hinted, { status: 200 }], undefined, 0)).at, [0, 90_000])
     }))
@@ -173,6 +174,8 @@ describe("slack", () => {
   it.effect("a 429 waits for its retry-after; errors six attempts in five minutes", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* play(Preset.slack, [{ status: 429, headers: { "retry-after": "30" } }, { status: 200 }], undefined, 0)).at, [0, 30_000])
+      const message = yield* play(Preset.slack, [{ status: 429, headers: { "retry-after": "30" } }, { status: 503 }], post, 0)
+      assert.deepStrictEqual([message.at, message.status], [[0, 30_000], 503])
       const lost = { fails: "ECONNRESET" }
       const { at } = yield* play(Preset.slack, [lost, lost, lost, lost, lost, { status: 200 }])
       assert.deepStrictEqual(at, [0, 1_000, 4_860, 19_760, 77_272, 299_270])
