@@ -44,6 +44,29 @@ export const factsOf = (ast: AST.AST): Option.Option<Facts> => AST.getAnnotation
  */
 export const aboutOf = (ast: AST.AST): string => Option.getOrElse(AST.getDescriptionAnnotation(ast), () => "")
 
+/** What is made by the first who asks for it, and once. @since 0.1.0 @category constructors */
+export const once = <A>(make: () => A): () => A => {
+  let made: { readonly value: A } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+/**
+ * A schema that is made by the first who looks into it.
+ *
+ * **Details**
+ *
+ * A policy has some hundreds of fields, and to make their schemas takes longer than to load the rest of the library. Who imports it and
+ * reads no policy makes none.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const lazily = <A, I>(make: () => Schema.Schema<A, I>): Schema.Schema<A, I> => {
+  const ast = once(() => make().ast)
+  // A schema is what has an `ast`, and all else of it asks that. The one given here is never seen.
+  return Object.defineProperties(Schema.make<A, I>(AST.neverKeyword), { ast: { get: ast }, toString: { value: () => String(ast()) } })
+}
+
 interface About<D> {
   /** One sentence: what the field does. */
   readonly about: string

@@ -25,12 +25,12 @@ const { durationText, integer, number, optional, part, word } = Field
 type Read = Effect.Effect<Policy.Policy, InvalidPolicy.InvalidPolicy>
 
 /** Decodes a shape, and what it says as a policy: the ceilings are those of every policy. */
-const reader = <A, I>(schema: Schema.Schema<A, I>, policy: (shape: A) => Policy.Encoded) => {
-  const decoding = ParseResult.decodeUnknownEither(schema, { errors: "all", onExcessProperty: "error" })
+const reader = <A, I>(schema: () => Schema.Schema<A, I>, policy: (shape: A) => Policy.Encoded) => {
+  const decoding = Field.once(() => ParseResult.decodeUnknownEither(schema(), { errors: "all", onExcessProperty: "error" }))
   return (input: unknown): Read =>
     Effect.suspend(() =>
       Either.flatMap(
-        Either.mapLeft(decoding(input), (issue) => InvalidPolicy.fromIssue(issue, input)),
+        Either.mapLeft(decoding()(input), (issue) => InvalidPolicy.fromIssue(issue, input)),
         (shape) => Policy.decodeEither(policy(shape))
       )
     )
@@ -70,13 +70,14 @@ const millis = (about: string, max: Millis = Ceiling.wait) => optional(integer({
  * @category readers
  */
 export const fromFlat: (input: unknown) => Read = reader(
-  Schema.Struct({
-    maxRetries: optional(integer({ about: "How many attempts after the first.", min: 0, max: Ceiling.attempts - 1, default: 2 })),
-    initialDelayMs: millis("The first delay in ms."),
-    backoffFactor: optional(number({ about: "What each delay is multiplied by.", min: 1, max: 100, default: 2 })),
-    maxDelayMs: millis("The longest delay in ms."),
-    jitterEnabled: optional(part(Schema.Boolean, { about: "Whether delays are spread.", allowed: "true or false", default: true }))
-  }),
+  () =>
+    Schema.Struct({
+      maxRetries: optional(integer({ about: "How many attempts after the first.", min: 0, max: Ceiling.attempts - 1, default: 2 })),
+      initialDelayMs: millis("The first delay in ms."),
+      backoffFactor: optional(number({ about: "What each delay is multiplied by.", min: 1, max: 100, default: 2 })),
+      maxDelayMs: millis("The longest delay in ms."),
+      jitterEnabled: optional(part(Schema.Boolean, { about: "Whether delays are spread.", allowed: "true or false", default: true }))
+    }),
   ({ backoffFactor = 2, initialDelayMs = 100, jitterEnabled = true, maxDelayMs, maxRetries = 2 }) =>
     maxRetries === 0 ? { retry: "none" } : {
       retry: {
@@ -136,13 +137,14 @@ const goDuration = (about: string) =>
  * @category readers
  */
 export const fromCenkalti: (input: unknown) => Read = reader(
-  Schema.Struct({
-    InitialInterval: goDuration("The first delay."),
-    RandomizationFactor: optional(number({ about: "How far delays are spread.", min: 0, max: 1, default: 0.5 })),
-    Multiplier: optional(number({ about: "What each delay is multiplied by.", min: 1, max: 100, default: 1.5 })),
-    MaxInterval: goDuration("The longest delay."),
-    MaxElapsedTime: goDuration("When to stop.")
-  }),
+  () =>
+    Schema.Struct({
+      InitialInterval: goDuration("The first delay."),
+      RandomizationFactor: optional(number({ about: "How far delays are spread.", min: 0, max: 1, default: 0.5 })),
+      Multiplier: optional(number({ about: "What each delay is multiplied by.", min: 1, max: 100, default: 1.5 })),
+      MaxInterval: goDuration("The longest delay."),
+      MaxElapsedTime: goDuration("When to stop.")
+    }),
   ({ InitialInterval = 500, MaxElapsedTime = 900_000, MaxInterval = 60_000, Multiplier = 1.5, RandomizationFactor = 0.5 }) => ({
     retry: {
       maxAttempts: Ceiling.attempts,
@@ -191,13 +193,14 @@ export const fromCenkalti: (input: unknown) => Read = reader(
  * @category readers
  */
 export const fromRetryGo: (input: unknown) => Read = reader(
-  Schema.Struct({
-    attempts: optional(integer({ about: "How many attempts, the first included.", min: 1, max: Ceiling.attempts, default: 10 })),
-    delay: goDuration("The first delay."),
-    maxDelay: goDuration("The longest delay."),
-    maxJitter: goDuration("The longest random delay."),
-    delayType: optional(word(["combined", "backoff", "fixed", "random"], { about: "How delays are made.", default: "combined" }))
-  }),
+  () =>
+    Schema.Struct({
+      attempts: optional(integer({ about: "How many attempts, the first included.", min: 1, max: Ceiling.attempts, default: 10 })),
+      delay: goDuration("The first delay."),
+      maxDelay: goDuration("The longest delay."),
+      maxJitter: goDuration("The longest random delay."),
+      delayType: optional(word(["combined", "backoff", "fixed", "random"], { about: "How delays are made.", default: "combined" }))
+    }),
   ({ attempts = Ceiling.attempts, delay = 100, delayType = "combined", maxDelay, maxJitter = 100 }) => ({
     retry: {
       maxAttempts: attempts,

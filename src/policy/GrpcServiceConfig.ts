@@ -17,7 +17,7 @@ import * as RpcStatus from "../core/RpcStatus.ts"
 import * as Field from "./Field.ts"
 import * as InvalidPolicy from "./InvalidPolicy.ts"
 
-const { optional, part } = Field
+const { lazily, optional, part } = Field
 
 /**
  * The most attempts of a call, whatever a config asks for: 5, as in gRPC.
@@ -68,81 +68,97 @@ const Duration = (given: { readonly about: string; readonly isPositive: boolean 
     { about: given.about, allowed: `a duration in seconds${given.isPositive ? " of more than 0" : ""}, such as "0.5s"` }
   )
 
-const attempts = part(Schema.Int.pipe(Schema.greaterThanOrEqualTo(2)), {
-  about: `How many attempts a call has, the first included. More than ${maxAttempts} are ${maxAttempts}.`,
-  allowed: "a whole number from 2"
-})
+const attempts = lazily(() =>
+  part(Schema.Int.pipe(Schema.greaterThanOrEqualTo(2)), {
+    about: `How many attempts a call has, the first included. More than ${maxAttempts} are ${maxAttempts}.`,
+    allowed: "a whole number from 2"
+  })
+)
 
-const Code = part(
-  Schema.transformOrFail(Schema.Union(Schema.String, Schema.Number), Schema.Literal(...RpcStatus.codes), {
-    strict: true,
-    decode: (given, _, ast) =>
-      Option.match(typeof given === "string" ? RpcStatus.fromName(given) : RpcStatus.fromNumber(given), {
-        onNone: () => ParseResult.fail(new ParseResult.Type(ast, given)),
-        onSome: ParseResult.succeed
-      }),
-    encode: ParseResult.succeed
-  }),
-  { about: "A status code.", allowed: "the name or the number of a status code other than OK" }
+const Code = lazily(() =>
+  part(
+    Schema.transformOrFail(Schema.Union(Schema.String, Schema.Number), Schema.Literal(...RpcStatus.codes), {
+      strict: true,
+      decode: (given, _, ast) =>
+        Option.match(typeof given === "string" ? RpcStatus.fromName(given) : RpcStatus.fromNumber(given), {
+          onNone: () => ParseResult.fail(new ParseResult.Type(ast, given)),
+          onSome: ParseResult.succeed
+        }),
+      encode: ParseResult.succeed
+    }),
+    { about: "A status code.", allowed: "the name or the number of a status code other than OK" }
+  )
 )
 
 const codes = "a list of status codes"
 
-const RetryPolicySchema = Schema.Struct({
-  maxAttempts: attempts,
-  initialBackoff: Duration({ about: "The longest delay before the first resend, before jitter.", isPositive: true }),
-  maxBackoff: Duration({ about: "No delay is longer.", isPositive: true }),
-  backoffMultiplier: Field.number({ about: "What each delay is multiplied by.", above: 0 }),
-  retryableStatusCodes: part(Schema.Array(Code).pipe(Schema.minItems(1)), { about: "After which codes a call is sent again.", allowed: `${codes} that is not empty` })
-})
+const RetryPolicySchema = lazily(() =>
+  Schema.Struct({
+    maxAttempts: attempts,
+    initialBackoff: Duration({ about: "The longest delay before the first resend, before jitter.", isPositive: true }),
+    maxBackoff: Duration({ about: "No delay is longer.", isPositive: true }),
+    backoffMultiplier: Field.number({ about: "What each delay is multiplied by.", above: 0 }),
+    retryableStatusCodes: part(Schema.Array(Code).pipe(Schema.minItems(1)), { about: "After which codes a call is sent again.", allowed: `${codes} that is not empty` })
+  })
+)
 
-const HedgingPolicySchema = Schema.Struct({
-  maxAttempts: attempts,
-  hedgingDelay: optional(Duration({ about: "How long an attempt is waited for. Left out: all are sent at once.", isPositive: false })),
-  nonFatalStatusCodes: optional(part(Schema.Array(Code), { about: "After which codes the others go on.", allowed: codes }))
-})
+const HedgingPolicySchema = lazily(() =>
+  Schema.Struct({
+    maxAttempts: attempts,
+    hedgingDelay: optional(Duration({ about: "How long an attempt is waited for. Left out: all are sent at once.", isPositive: false })),
+    nonFatalStatusCodes: optional(part(Schema.Array(Code), { about: "After which codes the others go on.", allowed: codes }))
+  })
+)
 
 /** An empty text is one that is left out, as protobuf has it. */
 const nameText = (about: string) => optional(part(Schema.String, { about, allowed: "a text" }))
 
-const NameSchema = Schema.Struct({
-  service: nameText("The name of a service with its package. Left out: every service."),
-  method: nameText("The name of a method. Left out: every method of the service.")
-}).pipe(Schema.filter(({ method = "", service = "" }) =>
-  method !== "" && service === "" ? { path: ["method"], message: "left out where there is no service" } : undefined))
+const NameSchema = lazily(() =>
+  Schema.Struct({
+    service: nameText("The name of a service with its package. Left out: every service."),
+    method: nameText("The name of a method. Left out: every method of the service.")
+  }).pipe(Schema.filter(({ method = "", service = "" }) =>
+    method !== "" && service === "" ? { path: ["method"], message: "left out where there is no service" } : undefined))
+)
 
-const MethodSchema = Schema.Struct({
-  name: part(Schema.Array(NameSchema), { about: "Which methods it is for.", allowed: "a list of objects with `service` and `method`" }),
-  timeout: optional(Duration({ about: "How long a call may take.", isPositive: true })),
-  retryPolicy: optional(part(RetryPolicySchema, { about: "How a call is sent again." })),
-  hedgingPolicy: optional(part(HedgingPolicySchema, { about: "How a call is sent several times at once." }))
-}).pipe(Schema.filter(({ hedgingPolicy, retryPolicy }) =>
-  hedgingPolicy !== undefined && retryPolicy !== undefined
-    ? { path: ["hedgingPolicy"], message: "left out where there is a retryPolicy" }
-    : undefined))
+const MethodSchema = lazily(() =>
+  Schema.Struct({
+    name: part(Schema.Array(NameSchema), { about: "Which methods it is for.", allowed: "a list of objects with `service` and `method`" }),
+    timeout: optional(Duration({ about: "How long a call may take.", isPositive: true })),
+    retryPolicy: optional(part(RetryPolicySchema, { about: "How a call is sent again." })),
+    hedgingPolicy: optional(part(HedgingPolicySchema, { about: "How a call is sent several times at once." }))
+  }).pipe(Schema.filter(({ hedgingPolicy, retryPolicy }) =>
+    hedgingPolicy !== undefined && retryPolicy !== undefined
+      ? { path: ["hedgingPolicy"], message: "left out where there is a retryPolicy" }
+      : undefined))
+)
 
-const ThrottlingSchema = Schema.Struct({
-  maxTokens: Field.integer({ about: "Where the tokens begin, and the most there are.", min: 1, max: 1000 }),
-  tokenRatio: Field.number({ about: "What a success adds; three decimals count.", min: 0.001 })
-})
+const ThrottlingSchema = lazily(() =>
+  Schema.Struct({
+    maxTokens: Field.integer({ about: "Where the tokens begin, and the most there are.", min: 1, max: 1000 }),
+    tokenRatio: Field.number({ about: "What a success adds; three decimals count.", min: 0.001 })
+  })
+)
 
 type Name = Schema.Schema.Type<typeof NameSchema>
 
 const keyOf = ({ method = "", service = "" }: Name): string => service === "" ? "" : `${service}/${method}`
 
-const ConfigSchema = Schema.Struct({
-  methodConfig: optional(part(Schema.Array(MethodSchema), { about: "What holds for which methods.", allowed: "a list of objects" })),
-  retryThrottling: optional(part(ThrottlingSchema, { about: "What resends are paid with." }))
-}).pipe(Schema.filter(({ methodConfig = [] }) => {
-  const seen = new Set<string>()
-  for (const [i, { name }] of methodConfig.entries()) {
-    for (const [j, each] of name.entries()) {
-      if (seen.has(keyOf(each))) return { path: ["methodConfig", i, "name", j], message: "a name that stands nowhere else in the config" }
-      seen.add(keyOf(each))
+const ConfigSchema = lazily(() =>
+  Schema.Struct({
+    methodConfig: optional(part(Schema.Array(MethodSchema), { about: "What holds for which methods.", allowed: "a list of objects" })),
+    retryThrottling: optional(part(ThrottlingSchema, { about: "What resends are paid with." }))
+  }).pipe(Schema.filter(({ methodConfig = [] }) => {
+    const seen = new Set<string>()
+    for (const [i, { name }] of methodConfig.entries()) {
+      for (const [j, each] of name.entries()) {
+        if (seen.has(keyOf(each))) return { path: ["methodConfig", i, "name", j], message: "a name that stands nowhere else in the config" }
+        seen.add(keyOf(each))
+      }
     }
-  }
-  return undefined
-}))
+    return undefined
+  }))
+)
 
 /** How a call is sent again. Lengths are in ms, `maxAttempts` is at most 5. @since 0.1.0 @category models */
 export interface RetryPolicy extends Schema.Schema.Type<typeof RetryPolicySchema> {}
@@ -202,7 +218,7 @@ const checked = ({ methodConfig = [], retryThrottling }: Schema.Schema.Type<type
   retryThrottling: Option.fromNullable(retryThrottling)
 })
 
-const decoding = ParseResult.decodeUnknownEither(ConfigSchema, { errors: "all", onExcessProperty: "ignore" })
+const decoding = Field.once(() => ParseResult.decodeUnknownEither(ConfigSchema, { errors: "all", onExcessProperty: "ignore" }))
 
 /**
  * Reads a service config from a value that may be anything: what `JSON.parse` gives, say.
@@ -237,7 +253,7 @@ const decoding = ParseResult.decodeUnknownEither(ConfigSchema, { errors: "all", 
  */
 export const decode = (input: unknown): Effect.Effect<GrpcServiceConfig, InvalidPolicy.InvalidPolicy> =>
   Effect.suspend(() =>
-    Either.mapBoth(decoding(input), { onLeft: (issue) => InvalidPolicy.fromIssue(issue, input), onRight: checked })
+    Either.mapBoth(decoding()(input), { onLeft: (issue) => InvalidPolicy.fromIssue(issue, input), onRight: checked })
   )
 
 const nothing: MethodConfig = { timeout: Option.none(), resending: { _tag: "None" } }

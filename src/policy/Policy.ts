@@ -38,9 +38,9 @@ import * as PolicyShape from "./PolicyShape.ts"
 import * as ResendPolicy from "./ResendPolicy.ts"
 import * as WirePolicy from "./WirePolicy.ts"
 
-const { duration, durationAllowed, integer, list, optional, part, text, word } = Field
+const { duration, durationAllowed, integer, lazily, list, once, optional, part, text, word } = Field
 
-const none = word(["none"], { about: "Not there." })
+const none = lazily(() => word(["none"], { about: "Not there." }))
 
 /** A strategy that may be left out, or said not to be there. */
 const strategy = <A, I>(schema: Schema.Schema<A, I>, given: { readonly about: string; readonly default: unknown }) =>
@@ -48,7 +48,7 @@ const strategy = <A, I>(schema: Schema.Schema<A, I>, given: { readonly about: st
 
 const absent = "none"
 
-const status = list(integer({ about: "A status.", min: 100, max: 599 }), { about: "Statuses." })
+const status = lazily(() => list(integer({ about: "A status.", min: 100, max: 599 }), { about: "Statuses." }))
 
 const meaning = (about: string) => optional(part(status, { about, allowed: "a list of statuses, each from 100 to 599" }))
 
@@ -58,12 +58,14 @@ const meaning = (about: string) => optional(part(status, { about, allowed: "a li
  * @since 0.1.0
  * @category schemas
  */
-export const Statuses = Schema.Struct({
-  Success: meaning("It is what was wanted."),
-  Throttled: meaning("The other side asks for fewer requests: sent again after a longer wait, and no reason to open a breaker."),
-  Unavailable: meaning("The other side cannot serve now: sent again."),
-  Refused: meaning("The other side says no: not sent again.")
-})
+export const Statuses = lazily(() =>
+  Schema.Struct({
+    Success: meaning("It is what was wanted."),
+    Throttled: meaning("The other side asks for fewer requests: sent again after a longer wait, and no reason to open a breaker."),
+    Unavailable: meaning("The other side cannot serve now: sent again."),
+    Refused: meaning("The other side says no: not sent again.")
+  })
+)
 
 const known = ["Success", "Throttled", "Unavailable", "Refused"] as const
 
@@ -82,116 +84,116 @@ const isOnce = (statuses: Statuses) => {
 /** @since 0.1.0 @category models */
 export interface Statuses extends Schema.Schema.Type<typeof Statuses> {}
 
-const { keyHeaders: _, ...ruleRetry } = ResendPolicy.Retry.fields
-
-const RuleRetry = Schema.Struct(ruleRetry)
-
 /** A rule of what is otherwise for some requests. */
-const Rule = Schema.Struct({
-  when: part(
-    Schema.Struct({
-      methods: optional(list(Field.method("A method."), { about: "One of these methods. Left out: any." })),
-      paths: optional(
-        list(
-          text({
-            about: "A path, or with /* at its end everything below it.",
-            allowed: "a path that begins with a /, without * but for /* at its end",
-            pattern: /^\/(?:[^*]*\/)?(?:[^*]+|\*)?$/,
-            atMost: 2_048
-          }).annotations({ arbitrary: () => (fc) => fc.constantFrom("/", "/1", "/2", "/*", "/users/*") }),
-          { about: "One of these paths. Left out: any." }
+const Rule = lazily(() =>
+  Schema.Struct({
+    when: part(
+      Schema.Struct({
+        methods: optional(list(Field.method("A method."), { about: "One of these methods. Left out: any." })),
+        paths: optional(
+          list(
+            text({
+              about: "A path, or with /* at its end everything below it.",
+              allowed: "a path that begins with a /, without * but for /* at its end",
+              pattern: /^\/(?:[^*]*\/)?(?:[^*]+|\*)?$/,
+              atMost: 2_048
+            }).annotations({ arbitrary: () => (fc) => fc.constantFrom("/", "/1", "/2", "/*", "/users/*") }),
+            { about: "One of these paths. Left out: any." }
+          )
         )
-      )
-    }),
-    { about: "Which requests: those that all of this holds for." }
-  ),
-  use: part(
-    Schema.Struct({
-      retry: optional(part(Schema.Union(none, RuleRetry), { about: "How these are sent again. What is left out is as in the client.", allowed: "\"none\" or an object" })),
-      hedge: optional(part(none, { about: "\"none\": these are not hedged.", allowed: "\"none\"" })),
-      attemptTimeout: optional(
-        part(Schema.Union(none, duration({ about: "For an attempt." })), { about: "How long an attempt may take.", allowed: `"none" or ${durationAllowed()}` })
-      ),
-      deadline: optional(
-        part(Schema.Union(none, duration({ about: "For the call." })), { about: "How long a call may take.", allowed: `"none" or ${durationAllowed()}` })
-      )
-    }),
-    { about: "What is otherwise for them." }
-  )
-})
+      }),
+      { about: "Which requests: those that all of this holds for." }
+    ),
+    use: part(
+      Schema.Struct({
+        retry: optional(part(Schema.Union(none, ResendPolicy.RuleRetry), { about: "How these are sent again. What is left out is as in the client.", allowed: "\"none\" or an object" })),
+        hedge: optional(part(none, { about: "\"none\": these are not hedged.", allowed: "\"none\"" })),
+        attemptTimeout: optional(
+          part(Schema.Union(none, duration({ about: "For an attempt." })), { about: "How long an attempt may take.", allowed: `"none" or ${durationAllowed()}` })
+        ),
+        deadline: optional(
+          part(Schema.Union(none, duration({ about: "For the call." })), { about: "How long a call may take.", allowed: `"none" or ${durationAllowed()}` })
+        )
+      }),
+      { about: "What is otherwise for them." }
+    )
+  })
+)
 
 /** What is otherwise for some requests. @since 0.1.0 @category models */
 export interface Rule extends Schema.Schema.Type<typeof Rule> {}
 
-const Fields = Schema.Struct({
-  version: optional(part(Schema.Literal(1), { about: "The version of this format.", allowed: "1", default: 1 })),
-  $schema: optional(text({ about: "Where an editor finds the JSON Schema. Nothing else looks at it.", allowed: "a text", atMost: 2_048 })),
-  name: optional(
-    text({
-      about: "The name of the call's span, and of the call in events.",
-      allowed: "a text of 1 to 100 characters, none of them a control character",
-      pattern: /^[^\p{Cc}]+$/u,
-      atMost: 100,
-      default: "http"
-    })
-  ),
-  statuses: optional(part(Statuses.pipe(Schema.filter(isOnce)), { about: "What some statuses mean to all strategies, where that is not what they mean by default." })),
-  chaos: strategy(WirePolicy.Chaos, { about: "Faults that are injected into attempts, where a `Chaos` reference turns them on.", default: absent }),
-  deadlineHeader: strategy(WirePolicy.DeadlineHeader, { about: "Tells the other side with each attempt how much time is left.", default: absent }),
-  attemptHeader: strategy(WirePolicy.AttemptHeader, { about: "Tells the other side with each resend which attempt it is.", default: absent }),
-  bufferedBody: strategy(WirePolicy.BufferedBody, {
-    about: "Reads the body as part of the attempt, so that the limit of the attempt covers it and one that is cut is sent for again.",
-    default: absent
-  }),
-  attemptTimeout: optional(
-    part(Schema.Union(none, duration({ about: "Until the headers have arrived, or the body where it is buffered." }), WirePolicy.AttemptTimeout), {
-      about: "How long an attempt may take.",
-      allowed: `"none", ${durationAllowed()}, or an object with \`limit\``,
-      default: "10 seconds"
-    })
-  ),
-  redirects: strategy(WirePolicy.Redirects, { about: "Follows redirects without giving credentials, keys or bodies away.", default: absent }),
-  rateLimit: strategy(GuardPolicy.RateLimit, { about: "So many calls in so long.", default: absent }),
-  circuitBreaker: strategy(GuardPolicy.CircuitBreaker, { about: "Sends nothing for a while to what keeps failing.", default: absent }),
-  adaptiveThrottle: strategy(GuardPolicy.AdaptiveThrottle, {
-    about: "Does not send a share of the calls while the other side rejects too many.",
-    default: absent
-  }),
-  adaptiveLimit: strategy(GuardPolicy.AdaptiveLimit, {
-    about: "As many calls at once as can be served without making them wait, which is learned.",
-    default: absent
-  }),
-  bulkhead: strategy(GuardPolicy.Bulkhead, { about: "So many calls at once.", default: absent }),
-  endpoints: strategy(WirePolicy.Endpoints, { about: "Sends each attempt of a call to another of these.", default: absent }),
-  retry: strategy(ResendPolicy.Retry, { about: "Sends a request again while it fails in a way that can pass.", default: {} }),
-  hedge: strategy(ResendPolicy.Hedge, {
-    about: "Sends a request once more before the first attempt has ended; in the place of the retry.",
-    default: absent
-  }),
-  budget: optional(
-    part(Schema.Union(word(["unlimited"], { about: "Nothing has to be paid." }), ResendPolicy.Budget), {
-      about: "What resends are paid with, those of the retry and of the hedge alike.",
-      allowed: "\"unlimited\" or an object whose `kind` is \"ratio\", \"throttle\" or \"quota\"",
-      default: { kind: "ratio" }
-    })
-  ),
-  idempotencyKey: strategy(WirePolicy.IdempotencyKey, { about: "Gives each call a key that is the same on each of its attempts.", default: absent }),
-  fallback: strategy(WirePolicy.Fallback, { about: "Gives something else in the place of a failure.", default: absent }),
-  deadline: optional(
-    part(Schema.Union(none, duration({ about: "For the call." })), {
-      about: "How long a call may take: its attempts, its waits, and the reading of its body.",
-      allowed: `"none" or ${durationAllowed()}, such as "10 seconds"`,
-      default: "30 seconds"
-    })
-  ),
-  perRequest: optional(
-    part(Schema.Union(none, list(part(Rule, { about: "A rule." }), { about: "Rules." })), {
-      about: "What is otherwise for some requests: of these rules the first that a request meets.",
-      allowed: "\"none\" or a list of 1 to 100 rules",
+const Fields = lazily(() =>
+  Schema.Struct({
+    version: optional(part(Schema.Literal(1), { about: "The version of this format.", allowed: "1", default: 1 })),
+    $schema: optional(text({ about: "Where an editor finds the JSON Schema. Nothing else looks at it.", allowed: "a text", atMost: 2_048 })),
+    name: optional(
+      text({
+        about: "The name of the call's span, and of the call in events.",
+        allowed: "a text of 1 to 100 characters, none of them a control character",
+        pattern: /^[^\p{Cc}]+$/u,
+        atMost: 100,
+        default: "http"
+      })
+    ),
+    statuses: optional(part(Statuses.pipe(Schema.filter(isOnce)), { about: "What some statuses mean to all strategies, where that is not what they mean by default." })),
+    chaos: strategy(WirePolicy.Chaos, { about: "Faults that are injected into attempts, where a `Chaos` reference turns them on.", default: absent }),
+    deadlineHeader: strategy(WirePolicy.DeadlineHeader, { about: "Tells the other side with each attempt how much time is left.", default: absent }),
+    attemptHeader: strategy(WirePolicy.AttemptHeader, { about: "Tells the other side with each resend which attempt it is.", default: absent }),
+    bufferedBody: strategy(WirePolicy.BufferedBody, {
+      about: "Reads the body as part of the attempt, so that the limit of the attempt covers it and one that is cut is sent for again.",
       default: absent
-    })
-  )
-})
+    }),
+    attemptTimeout: optional(
+      part(Schema.Union(none, duration({ about: "Until the headers have arrived, or the body where it is buffered." }), WirePolicy.AttemptTimeout), {
+        about: "How long an attempt may take.",
+        allowed: `"none", ${durationAllowed()}, or an object with \`limit\``,
+        default: "10 seconds"
+      })
+    ),
+    redirects: strategy(WirePolicy.Redirects, { about: "Follows redirects without giving credentials, keys or bodies away.", default: absent }),
+    rateLimit: strategy(GuardPolicy.RateLimit, { about: "So many calls in so long.", default: absent }),
+    circuitBreaker: strategy(GuardPolicy.CircuitBreaker, { about: "Sends nothing for a while to what keeps failing.", default: absent }),
+    adaptiveThrottle: strategy(GuardPolicy.AdaptiveThrottle, {
+      about: "Does not send a share of the calls while the other side rejects too many.",
+      default: absent
+    }),
+    adaptiveLimit: strategy(GuardPolicy.AdaptiveLimit, {
+      about: "As many calls at once as can be served without making them wait, which is learned.",
+      default: absent
+    }),
+    bulkhead: strategy(GuardPolicy.Bulkhead, { about: "So many calls at once.", default: absent }),
+    endpoints: strategy(WirePolicy.Endpoints, { about: "Sends each attempt of a call to another of these.", default: absent }),
+    retry: strategy(ResendPolicy.Retry, { about: "Sends a request again while it fails in a way that can pass.", default: {} }),
+    hedge: strategy(ResendPolicy.Hedge, {
+      about: "Sends a request once more before the first attempt has ended; in the place of the retry.",
+      default: absent
+    }),
+    budget: optional(
+      part(Schema.Union(word(["unlimited"], { about: "Nothing has to be paid." }), ResendPolicy.Budget), {
+        about: "What resends are paid with, those of the retry and of the hedge alike.",
+        allowed: "\"unlimited\" or an object whose `kind` is \"ratio\", \"throttle\" or \"quota\"",
+        default: { kind: "ratio" }
+      })
+    ),
+    idempotencyKey: strategy(WirePolicy.IdempotencyKey, { about: "Gives each call a key that is the same on each of its attempts.", default: absent }),
+    fallback: strategy(WirePolicy.Fallback, { about: "Gives something else in the place of a failure.", default: absent }),
+    deadline: optional(
+      part(Schema.Union(none, duration({ about: "For the call." })), {
+        about: "How long a call may take: its attempts, its waits, and the reading of its body.",
+        allowed: `"none" or ${durationAllowed()}, such as "10 seconds"`,
+        default: "30 seconds"
+      })
+    ),
+    perRequest: optional(
+      part(Schema.Union(none, list(part(Rule, { about: "A rule." }), { about: "Rules." })), {
+        about: "What is otherwise for some requests: of these rules the first that a request meets.",
+        allowed: "\"none\" or a list of 1 to 100 rules",
+        default: absent
+      })
+    )
+  })
+)
 
 interface Resending {
   readonly retry?: unknown
@@ -211,7 +213,7 @@ const oneOfThem = ({ hedge, retry }: Resending) =>
  * @since 0.1.0
  * @category schemas
  */
-export const schema: Schema.Schema<Policy, Encoded> = Fields.pipe(Schema.filter(oneOfThem))
+export const schema: Schema.Schema<Policy, Encoded> = lazily(() => Fields.pipe(Schema.filter(oneOfThem)))
 
 /**
  * A policy that has been decoded: durations are milliseconds.
@@ -230,12 +232,6 @@ export interface Policy extends Schema.Schema.Type<typeof Fields> {}
 export interface Encoded extends Schema.Schema.Encoded<typeof Fields> {}
 
 const options = { errors: "all", onExcessProperty: "error" } as const
-
-/** Compiled by the first who reads or writes a policy: to import this module shall cost little. */
-const once = <A>(make: () => A): () => A => {
-  let made: { readonly value: A } | undefined
-  return () => (made ??= { value: make() }).value
-}
 
 const decoding = once(() => ParseResult.decodeUnknownEither(schema, options))
 const encoding = once(() => ParseResult.encodeSync(schema, options))
