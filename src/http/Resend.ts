@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import { hasProperty } from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
-import { CurrentAttempt } from "../strategy/CurrentAttempt.ts"
+import * as CurrentAttempt from "../strategy/CurrentAttempt.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -30,8 +30,18 @@ const isRequest = (u: unknown): u is Request => hasProperty(u, HttpClientRequest
  * @category references
  */
 export class Hop extends Context.Reference<Hop>()("effect-resilience/Resend/Hop", {
-  defaultValue: (): { readonly count: number; readonly from?: Request; readonly to?: Request } => ({ count: 0 })
+  defaultValue: (): Hops => none
 }) {}
+
+interface Hops {
+  readonly count: number
+  readonly from?: Request
+  readonly to?: Request
+}
+
+const none: Hops = { count: 0 }
+
+const hopsOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Hops => fiber.currentContext.unsafeMap.get(Hop.key) ?? none
 
 /**
  * How many times this request has been sent before in the call that a fiber makes: 0 for a first attempt, and for another request
@@ -41,10 +51,10 @@ export class Hop extends Context.Reference<Hop>()("effect-resilience/Resend/Hop"
  * @category getters
  */
 export const count = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
-  const { number, subject } = Context.get(fiber.currentContext, CurrentAttempt)
+  const { number, subject } = CurrentAttempt.of(fiber)
   if (number <= 1 || !isRequest(subject)) return 0
   if (isSame(request, subject)) return number - 1
-  const { from } = Context.get(fiber.currentContext, Hop)
+  const { from } = hopsOf(fiber)
   return from !== undefined && redirects(fiber, request) > 0 && isSame(from, subject) ? number - 1 : 0
 }
 
@@ -55,7 +65,7 @@ export const count = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Requ
  * @category getters
  */
 export const redirects = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request): number => {
-  const { count, to } = Context.get(fiber.currentContext, Hop)
+  const { count, to } = hopsOf(fiber)
   return to !== undefined && isSame(request, to) ? count : 0
 }
 
@@ -66,7 +76,7 @@ export const redirects = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: 
  * @category tracing
  */
 export const link = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: Request, span: Tracer.Span): void => {
-  const { number, siblings, subject } = Context.get(fiber.currentContext, CurrentAttempt)
+  const { number, siblings, subject } = CurrentAttempt.of(fiber)
   if (siblings === undefined || !isRequest(subject) || !isSame(request, subject)) return
   if (number === 1) siblings.first ??= span
   else if (siblings.first !== undefined) span.addLinks([{ _tag: "SpanLink", span: siblings.first, attributes: {} }])

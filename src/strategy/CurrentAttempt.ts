@@ -42,6 +42,15 @@ export interface Siblings {
 const first: Position = { number: 1, subject: undefined }
 
 /**
+ * Where a fiber stands, without an effect.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Position =>
+  fiber.currentContext.unsafeMap.get(CurrentAttempt.key) ?? first
+
+/**
  * Tells whether a fiber makes an attempt already: the first attempt of a call within must not be taken for a resend of that one.
  *
  * @since 0.1.0

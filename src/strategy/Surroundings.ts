@@ -54,16 +54,22 @@ export const services = (
   context: Context.Context<never>,
   ...replaced: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
 ): Change => {
-  const map = new Map(context.unsafeMap)
+  const map = copyOf(context.unsafeMap)
   for (const [tag, service] of replaced) map.set(tag.key, service)
   return change(FiberRef.currentContext, Context.unsafeMake(map))
+}
+
+/** `new Map(self)`, which makes a list of two for each entry on the way: twice as much as the copy. */
+const copyOf = <K, V>(self: ReadonlyMap<K, V>): Map<K, V> => {
+  const copy = new Map<K, V>()
+  self.forEach((value, key) => copy.set(key, value))
+  return copy
 }
 
 /** What every fiber has and its type does not show: its references as the one object that they are, to be read and to be put back. */
 interface Open {
   readonly _fiberRefs?: FiberRefs.FiberRefs
   readonly setFiberRefs: (refs: FiberRefs.FiberRefs) => void
-  readonly setFiberRef: (ref: FiberRef.FiberRef<unknown>, value: unknown) => void
 }
 
 const open = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => fiber as unknown as Open
@@ -78,15 +84,30 @@ const open = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => fiber as unknown a
 export const refsOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): FiberRefs.FiberRefs =>
   open(fiber)._fiberRefs ?? fiber.getFiberRefs()
 
-/** All changes at once: each by itself would copy the references. */
-const changed = (
-  refs: FiberRefs.FiberRefs,
-  fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  changes: readonly [Change, ...ReadonlyArray<Change>]
-): FiberRefs.FiberRefs => {
-  const entry = ({ ref, value }: Change) => [ref, [[fiber.id(), value]]] as const
-  const [first, ...more] = changes
-  return FiberRefs.updateManyAs(refs, { entries: [entry(first), ...more.map(entry)] })
+/**
+ * All changes at once: each by itself would copy the references. (`FiberRefs.updateManyAs` asks whether what was there before equals
+ * what is written, which makes and keeps a hash of both.)
+ */
+const changed = (refs: FiberRefs.FiberRefs, fiber: Fiber.RuntimeFiber<unknown, unknown>, changes: ReadonlyArray<Change>): FiberRefs.FiberRefs => {
+  const locals = copyOf(refs.locals)
+  const id = fiber.id()
+  for (const { ref, value } of changes) {
+    const before = locals.get(ref) ?? []
+    // Whoever joins this fiber finds by the fibers below what it began with: they stay, and only what this one wrote itself is replaced.
+    locals.set(ref, [[id, value], ...(before[0]?.[0] === id ? before.slice(1) : before)])
+  }
+  return FiberRefs.unsafeMake(locals)
+}
+
+/** What changes made of what was there before, undone: what else was written since stays. */
+const undone = (refs: FiberRefs.FiberRefs, changes: ReadonlyArray<Change>, before: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+  const locals = copyOf(refs.locals)
+  for (const { ref } of changes) {
+    const held = before.locals.get(ref)
+    if (held === undefined) locals.delete(ref)
+    else locals.set(ref, held)
+  }
+  return FiberRefs.unsafeMake(locals)
 }
 
 /**
@@ -103,7 +124,7 @@ const changed = (
 export const inside = <A, E, R>(
   restore: Restore,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  changes: readonly [Change, ...ReadonlyArray<Change>],
+  changes: ReadonlyArray<Change>,
   effect: Effect.Effect<A, E, R>,
   onExit: (exit: Exit.Exit<A, E>) => void
 ): Effect.Effect<A, E, R> => {
@@ -111,9 +132,9 @@ export const inside = <A, E, R>(
   const inner = changed(outer, fiber, changes)
   const leave = (exit: Exit.Exit<A, E>) => {
     onExit(exit)
+    const refs = refsOf(fiber)
     // What the effect has changed beside them stays as it has left it.
-    if (refsOf(fiber) === inner) open(fiber).setFiberRefs(outer)
-    else for (const { ref } of changes) open(fiber).setFiberRef(ref, FiberRefs.getOrDefault(outer, ref))
+    open(fiber).setFiberRefs(refs === inner ? outer : undone(refs, changes, outer))
     return exit
   }
   open(fiber).setFiberRefs(inner)

@@ -8,9 +8,10 @@
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -83,8 +84,9 @@ const begin = (
   { attributes, name }: RequestAttributes.Beginning
 ): Tracer.Span => {
   const tracer = Context.get(fiber.currentDefaultServices, Tracer.Tracer)
+  const linked = fiber.getFiberRef(FiberRef.currentTracerSpanLinks)
   // An array of its own: a tracer may add to it.
-  const links = [...fiber.getFiberRef(FiberRef.currentTracerSpanLinks)]
+  const links = Chunk.isEmpty(linked) ? [] : [...linked]
   const options: Tracer.SpanOptions = { kind, attributes, captureStackTrace: false }
   const span = tracer.span(name, parentOf(fiber), Context.empty(), links, nanosNow(fiber), kind, options)
   const annotations = fiber.getFiberRef(FiberRef.currentTracerSpanAnnotations)
@@ -113,7 +115,7 @@ const inSpan = <E, R>(
   kind: Tracer.SpanKind,
   beginning: RequestAttributes.Beginning,
   onResponse: (span: Tracer.Span, response: Response) => void,
-  open: (span: Tracer.Span) => readonly [changes: readonly [Surroundings.Change, ...ReadonlyArray<Surroundings.Change>], effect: LazyArg<Effect.Effect<Response, E, R>>]
+  open: (span: Tracer.Span) => readonly [changes: ReadonlyArray<Surroundings.Change>, effect: LazyArg<Effect.Effect<Response, E, R>>]
 ): Effect.Effect<Response, E, R> =>
   Effect.uninterruptibleMask((restore) => {
     const span = begin(fiber, kind, beginning)
@@ -150,7 +152,7 @@ export const attemptSpan: Middleware.Middleware = (handler) => (request) =>
     return inSpan(fiber, "client", RequestAttributes.beginning(request, resends, settings), onResponse, (span) => {
       Resend.link(fiber, request, span)
       const propagates = fiber.getFiberRef(HttpClient.currentTracerPropagation)
-      const sent = propagates ? HttpClientRequest.setHeaders(request, Propagation.toHeaders(request.headers, span, fiber, settings.b3)) : request
+      const sent = propagates ? Propagation.inject(request, span, fiber, settings.b3) : request
       const write = (final: Request): void => RequestAttributes.writeFinal(span, fiber, request, final, settings)
       return [[
         Surroundings.services(fiber.currentContext, [Tracer.ParentSpan, span]),
