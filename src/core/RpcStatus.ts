@@ -92,9 +92,6 @@ export const fromNumber = (number: number): Option.Option<Code> =>
  */
 export const toNumber = (code: Code): number => codes.indexOf(code) + 1
 
-/** Connect has one l. */
-const byName: ReadonlyMap<string, Code> = new Map<string, Code>([...codes.map((code) => [code, code] as const), ["CANCELED", "CANCELLED"]])
-
 /** The longest name has 19 characters: what is longer need not be looked at. */
 const longest = 20
 
@@ -115,8 +112,13 @@ const longest = 20
  * @since 0.1.0
  * @category conversions
  */
-export const fromName = (name: string): Option.Option<Code> =>
-  name.length > longest ? Option.none() : Option.fromNullable(byName.get(name.toUpperCase()))
+export const fromName = (name: string): Option.Option<Code> => {
+  if (name.length > longest) return Option.none()
+  const upper = name.toUpperCase()
+  // Connect has one l.
+  const wanted = upper === "CANCELED" ? "CANCELLED" : upper
+  return Option.fromNullable(codes.find((code) => code === wanted))
+}
 
 /**
  * The name of a code as Connect writes it.

@@ -240,7 +240,7 @@ export const options = (policy: Policy.Policy): ResilientClient.Options => {
     chaos: given(policy.chaos, ({ faults }) => Strategy.chaos({ faults: faults.map(fault) })),
     deadlineHeader: given(policy.deadlineHeader, Strategy.deadlineHeader),
     attemptHeader: given(policy.attemptHeader, Strategy.attemptHeader),
-    bufferedBody: policy.bufferedBody,
+    bufferedBody: given(policy.bufferedBody, Strategy.bufferedBody),
     attemptTimeout: policy.attemptTimeout,
     redirects: given(policy.redirects, Strategy.redirects),
     rateLimit: given(policy.rateLimit, (policy) => rateLimit(policy, name)),
@@ -252,7 +252,7 @@ export const options = (policy: Policy.Policy): ResilientClient.Options => {
     retry: given(policy.retry, retry),
     hedge: given(policy.hedge, Strategy.hedge),
     budget: known(policy.budget, budget),
-    idempotencyKey: policy.idempotencyKey,
+    idempotencyKey: given(policy.idempotencyKey, Strategy.idempotencyKey),
     fallback: given(policy.fallback, (policy) => fallback(policy, name)),
     deadline: policy.deadline,
     perRequest: given(policy.perRequest, (rules) => Strategy.perRequest(rules.map(rule)))

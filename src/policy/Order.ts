@@ -97,6 +97,17 @@ export interface Strategy<out P extends Place, out E = never, out R = never> {
 }
 
 /**
+ * The strategy that gives a call its key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyStrategy extends Strategy<"idempotencyKey"> {
+  /** The headers that it writes, where they are not the usual ones: what has one is idempotent to the others of the client. */
+  readonly keyHeaders: ReadonlyArray<string> | undefined
+}
+
+/**
  * Chosen strategies by their places.
  *
  * @since 0.1.0

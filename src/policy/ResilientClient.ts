@@ -2,7 +2,7 @@
  * A client with everything that a call between services needs, in one line.
  *
  * What it does is what `Resilience` does, in the order of `Order`. By default: attempt timeout, attempt span, retry with a budget,
- * deadline, call span. Every other strategy is a field away; those of `Strategy` bring their code with them.
+ * deadline, call span. Every other strategy is a field away, and is a value of `Strategy`, which brings its code with it.
  *
  * **Example** (Drop in: the same tag in, the same tag out)
  *
@@ -32,10 +32,8 @@ import type { NoExcessProperties } from "effect/Types"
 import type * as Classifier from "../core/Classifier.ts"
 import type * as Failure from "../core/Failure.ts"
 import { InvalidOption } from "../core/InvalidOption.ts"
-import * as Buffered from "../http/Buffered.ts"
 import * as Deadline from "../http/Deadline.ts"
 import * as DropIn from "../http/DropIn.ts"
-import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as Middleware from "../http/Middleware.ts"
 import type * as Redirect from "../http/Redirect.ts"
 import * as Retry from "../http/Retry.ts"
@@ -70,9 +68,9 @@ export interface Options<out E = HttpClientError.HttpClientError | DropIn.Refusa
   readonly attemptHeader?: Order.Strategy<"attemptHeader"> | "none" | undefined
   /**
    * Whether the body is read as part of the attempt, so that a truncated one can be sent again. Default: "none": it is handed over
-   * as a stream, and what breaks off after that is yours.
+   * as a stream, and what breaks off after that is yours. `Strategy.bufferedBody`.
    */
-  readonly bufferedBody?: Buffered.Options | "none" | undefined
+  readonly bufferedBody?: Order.Strategy<"bufferedBody", HttpClientError.ResponseError> | "none" | undefined
   /** Default: 10 seconds, until the headers have arrived, or the body has where it is buffered. */
   readonly attemptTimeout?: Timeout.Options | Duration.DurationInput | "none" | undefined
   /** Default: "none". `Strategy.redirects`. */
@@ -98,8 +96,8 @@ export interface Options<out E = HttpClientError.HttpClientError | DropIn.Refusa
    * Default: `RetryBudget.make()`, a tenth of the successes of 10 s and 1 a second. `RetryBudget.unlimited` is none.
    */
   readonly budget?: Effect.Effect<RetryBudget.RetryBudget> | RetryBudget.RetryBudget | undefined
-  /** Default: "none", because only you know whether the other side honours keys. */
-  readonly idempotencyKey?: IdempotencyKey.Options | "none" | undefined
+  /** Default: "none", because only you know whether the other side honours keys. `Strategy.idempotencyKey`. */
+  readonly idempotencyKey?: Order.KeyStrategy | "none" | undefined
   /** Default: "none". `Strategy.fallback`, `Strategy.lastGood`. */
   readonly fallback?: Order.Strategy<"fallback", E, R> | "none" | undefined
   /** Default: 30 seconds for the whole call, its body included. */
@@ -214,12 +212,12 @@ const resendOf = ({ hedge = "none", retry }: Options<unknown, unknown>): Order.S
  */
 export const chosen = (any: Any): Order.Chosen => {
   const options = known(any)
-  const { attemptTimeout = "10 seconds", bufferedBody = "none", deadline = "30 seconds", idempotencyKey = "none", name = "http" } = options
+  const { attemptTimeout = "10 seconds", deadline = "30 seconds", name = "http" } = options
   return {
     chaos: chosenOf(options.chaos),
     deadlineHeader: chosenOf(options.deadlineHeader),
     attemptHeader: chosenOf(options.attemptHeader),
-    bufferedBody: fixed("bufferedBody", bufferedBody, Buffered.middleware),
+    bufferedBody: chosenOf(options.bufferedBody),
     attemptTimeout: fixed("attemptTimeout", attemptTimeout, Timeout.middleware),
     attemptMetrics: fixed("attemptMetrics", { name }, ({ name }) => Meter.attempt(name)),
     attemptSpan: fixed("attemptSpan", Trace.attemptSpan, (span) => span),
@@ -231,7 +229,7 @@ export const chosen = (any: Any): Order.Chosen => {
     bulkhead: chosenOf(options.bulkhead),
     endpoints: chosenOf(options.endpoints),
     resend: resendOf(options),
-    idempotencyKey: fixed("idempotencyKey", idempotencyKey, IdempotencyKey.middleware),
+    idempotencyKey: chosenOf(options.idempotencyKey),
     fallback: chosenOf(options.fallback),
     deadline: fixed("deadline", deadline, Deadline.middleware),
     perRequest: chosenOf(options.perRequest),
@@ -246,9 +244,7 @@ export const chosen = (any: Any): Order.Chosen => {
  * @category building
  */
 export const client = ({ budget = RetryBudget.make(), classifier, idempotencyKey, name = "http" }: Any): Effect.Effect<Order.Client> => {
-  // A key under a name of your own makes a request idempotent too.
-  const header = typeof idempotencyKey === "object" ? idempotencyKey.header : undefined
-  const keyHeaders = header === undefined ? undefined : [header]
+  const keyHeaders = typeof idempotencyKey === "object" ? idempotencyKey.keyHeaders : undefined
   return Effect.map(Effect.isEffect(budget) ? budget : Effect.succeed(budget), (budget) => ({ budget, classifier, keyHeaders, name }))
 }
 

@@ -35,12 +35,14 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import type * as Failure from "../core/Failure.ts"
 import * as AttemptHeader from "../http/AttemptHeader.ts"
+import * as Buffered from "../http/Buffered.ts"
 import * as Chaos from "../http/Chaos.ts"
 import * as DeadlineHeader from "../http/DeadlineHeader.ts"
 import * as Endpoints from "../http/Endpoints.ts"
 import * as Fallback from "../http/Fallback.ts"
 import * as Guard from "../http/Guard.ts"
 import * as Hedge from "../http/Hedge.ts"
+import * as IdempotencyKey from "../http/IdempotencyKey.ts"
 import * as LastResponse from "../http/LastResponse.ts"
 import type * as Middleware from "../http/Middleware.ts"
 import * as PerRequest from "../http/PerRequest.ts"
@@ -53,7 +55,7 @@ import * as MovingQuantile from "../strategy/MovingQuantile.ts"
 import * as RateLimit from "../strategy/RateLimit.ts"
 import type * as Order from "./Order.ts"
 
-export type { Client, Place, Strategy } from "./Order.ts"
+export type { Client, KeyStrategy, Place, Strategy } from "./Order.ts"
 
 /**
  * Puts a middleware of your own in a place of the order.
@@ -102,6 +104,15 @@ export const deadlineHeader = (options?: DeadlineHeader.Options): Order.Strategy
  */
 export const attemptHeader = (options?: AttemptHeader.Options): Order.Strategy<"attemptHeader"> =>
   of("attemptHeader", AttemptHeader.middleware(options))
+
+/**
+ * Reads the body as part of the attempt.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bufferedBody = (options?: Buffered.Options): Order.Strategy<"bufferedBody", HttpClientError.ResponseError> =>
+  of("bufferedBody", Buffered.middleware(options))
 
 /**
  * Follows redirects without giving credentials, keys or bodies away.
@@ -223,6 +234,17 @@ export const hedge = ({ delay, ...options }: HedgeOptions): Order.Strategy<"rese
         }))
   }
 }
+
+/**
+ * Gives each call a key that is the same on each of its attempts, and makes it one that may be sent again.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const idempotencyKey = (options: IdempotencyKey.Options = {}): Order.KeyStrategy => ({
+  ...of("idempotencyKey", IdempotencyKey.middleware(options)),
+  keyHeaders: options.header === undefined ? undefined : [options.header]
+})
 
 /**
  * Gives something else in the place of a call that failed.

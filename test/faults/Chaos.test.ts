@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as timers from "node:timers/promises"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
 import { eventually } from "../support/eventually.ts"
@@ -100,7 +101,7 @@ const grace = 50
 const options: ResilientClient.Options = {
   attemptTimeout: { limit: 60, covers: "headers" },
   retry: { maxAttempts, schedule: RetrySchedule.fromBackoff(Backoff.constant(backoff)) },
-  idempotencyKey: { methods: ["POST"] },
+  idempotencyKey: Strategy.idempotencyKey({ methods: ["POST"] }),
   deadline
 }
 

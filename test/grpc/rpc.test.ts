@@ -20,6 +20,7 @@ import * as Failure from "../../src/core/Failure.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import { Grpc, PushbackSchedule } from "../../src/grpc/index.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
 import { service } from "../support/services.ts"
 import { told } from "../support/told.ts"
@@ -61,7 +62,7 @@ const clientOf = (url: string) =>
  */
 const below = Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, HttpClient.filterStatusOk)).pipe(
   Layer.provide(ResilientClient.layer({
-    idempotencyKey: {},
+    idempotencyKey: Strategy.idempotencyKey(),
     retry: { schedule: RetrySchedule.fromBackoff(Backoff.constant("1 milli")), maxAttempts: 3 }
   }))
 )

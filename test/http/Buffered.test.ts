@@ -11,6 +11,7 @@ import * as Outcome from "../../src/core/Outcome.ts"
 import * as Buffered from "../../src/http/Buffered.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
@@ -135,7 +136,7 @@ describe("options", () => {
 
   it.effect("of a ResilientClient read the body inside its attempts", () =>
     Effect.gen(function*() {
-      const http = yield* ResilientClient.make({ bufferedBody: { atMost: 100 }, retry: soon })
+      const http = yield* ResilientClient.make({ bufferedBody: Strategy.bufferedBody({ atMost: 100 }), retry: soon })
       const response = yield* http.get("http://users.test/1")
       assert.strictEqual(yield* response.text, "hello")
       assert.strictEqual((yield* HttpScript.requests).length, 2)

@@ -12,6 +12,7 @@ import * as Outcome from "../../src/core/Outcome.ts"
 import * as IdempotencyKey from "../../src/http/IdempotencyKey.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
 import * as Fault from "../support/faults.ts"
@@ -139,9 +140,9 @@ describe("a POST", () => {
 
   const gates: ReadonlyArray<readonly [string, ResilientClient.Options, string, number]> = [
     ["by default, without a key", {}, "", 1],
-    ["keyed", { idempotencyKey: {} }, "idempotency-key", 3],
-    ["keyed under X-Idempotency-Key", { idempotencyKey: { header: "X-Idempotency-Key" } }, "x-idempotency-key", 3],
-    ["keyed under a name of its own", { idempotencyKey: { header: "X-Request-Id" } }, "x-request-id", 3]
+    ["keyed", { idempotencyKey: Strategy.idempotencyKey() }, "idempotency-key", 3],
+    ["keyed under X-Idempotency-Key", { idempotencyKey: Strategy.idempotencyKey({ header: "X-Idempotency-Key" }) }, "x-idempotency-key", 3],
+    ["keyed under a name of its own", { idempotencyKey: Strategy.idempotencyKey({ header: "X-Request-Id" }) }, "x-request-id", 3]
   ]
   for (const [what, options, name, attempts] of gates) {
     it.live(`of ResilientClient, ${what}, is sent ${attempts} times`, () =>

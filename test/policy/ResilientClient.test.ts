@@ -154,7 +154,7 @@ describe("each strategy", () => {
 
   it.effect("a key under a name of one's own opens the gate of the retry", () =>
     Effect.gen(function*() {
-      const client = yield* ResilientClient.make({ retry: quickly, idempotencyKey: { header: "X-Request-Key" } })
+      const client = yield* ResilientClient.make({ retry: quickly, idempotencyKey: Strategy.idempotencyKey({ header: "X-Request-Key" }) })
       assert.strictEqual((yield* client.post(url)).status, 201)
       const keys = (yield* HttpScript.requests).map((request) => request.headers["x-request-key"])
       assert.strictEqual(keys.length, 2)
@@ -168,9 +168,7 @@ describe("each strategy", () => {
       [{ retry: { maxAttempts: NaN } }, /maxAttempts.*NaN/],
       [{ attemptTimeout: -1 }, /limit.*-1/],
       [{ attemptTimeout: { limit: NaN } }, /limit.*NaN/],
-      [{ deadline: 0 }, /limit.*0/],
-      [{ idempotencyKey: { header: "a b" } }, /header.*a b/],
-      [{ bufferedBody: { atMost: -1 } }, /atMost.*-1/]
+      [{ deadline: 0 }, /limit.*0/]
     ]
     for (const [option, message] of options) assert.throws(() => ResilientClient.middleware(option), message)
   })
@@ -300,6 +298,8 @@ describe("strategies", () => {
       () => Strategy.adaptiveThrottle({ k: 0 }),
       () => Strategy.adaptiveLimit({ queue: -1 }),
       () => Strategy.endpoints([]),
+      () => Strategy.idempotencyKey({ header: "a b" }),
+      () => Strategy.bufferedBody({ atMost: -1 }),
       () => Strategy.fallback({ value: { status: 99 } }),
       () => Strategy.lastGood({ maxAge: 0 }),
       () => Strategy.chaos({ faults: [{ status: 503, rate: 2 }] }),
@@ -413,7 +413,7 @@ onEachTransport((_, layer) => {
     Effect.gen(function*() {
       const server = yield* serve(Fault.inTurn(Fault.status(503), yield* rpcHandler))
       const Protocol = RpcClient.layerProtocolHttp({ url: server.url }).pipe(
-        Layer.provide([RpcSerialization.layerJson, resilient({ retry: quickly, idempotencyKey: {} })])
+        Layer.provide([RpcSerialization.layerJson, resilient({ retry: quickly, idempotencyKey: Strategy.idempotencyKey() })])
       )
       const greeting = yield* RpcClient.make(greetings).pipe(
         Effect.flatMap((client) => client.greet({ name: "Ada" })),

@@ -10,6 +10,7 @@ import * as net from "node:net"
 import { assert, describe } from "vitest"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as ResilientClient from "../../src/policy/ResilientClient.ts"
+import * as Strategy from "../../src/policy/Strategy.ts"
 import * as RedisStore from "../../src/redis/IdempotencyStore.ts"
 import * as Idempotency from "../../src/server/Idempotency.ts"
 import * as IdempotencyStore from "../../src/strategy/IdempotencyStore.ts"
@@ -76,7 +77,7 @@ describe.skipIf(!requireBinary("redis-server"))("50 clients that send the same 2
         budget: RetryBudget.unlimited,
         attemptTimeout: "none",
         deadline: "none",
-        bufferedBody: {},
+        bufferedBody: Strategy.bufferedBody(),
         retry: {
           maxAttempts: 500,
           schedule: RetrySchedule.fromBackoff(Backoff.constant("20 millis")).pipe(RetrySchedule.honourRetryAfter({ atMost: "60 seconds" }))
