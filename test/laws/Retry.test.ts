@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { Cause, Clock, Duration, Effect, Exit, FiberId, Option, Random, Schedule, type Scheduler } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, FiberId, Option, Random, Schedule } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import * as Backoff from "../../src/core/Backoff.ts"
@@ -11,6 +11,7 @@ import * as Deadline from "../../src/strategy/Deadline.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
 import * as Retry from "../../src/strategy/Retry.ts"
 import * as RetrySchedule from "../../src/strategy/RetrySchedule.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
 
 const runs = { numRuns: 2000 }
 const start = 1_700_000_000_000
@@ -316,41 +317,6 @@ describe("laws of Retry, for any script of outcomes", () => {
   )
 })
 
-/** Yields at the k-th step of the first fiber it sees, and interrupts that fiber there: a place in it where nobody looks. */
-class Sweep implements Scheduler.Scheduler {
-  private step = 0
-  private root: unknown
-  readonly at: number
-  constructor(at: number) {
-    this.at = at
-  }
-  get reached(): boolean {
-    return this.step >= this.at
-  }
-  shouldYield(fiber: Parameters<Scheduler.Scheduler["shouldYield"]>[0]): number | false {
-    this.root ??= fiber
-    if (fiber !== this.root || ++this.step !== this.at) return false
-    fiber.unsafeInterruptAsFork(FiberId.none)
-    return 0
-  }
-  scheduleTask(task: () => void): void {
-    queueMicrotask(task)
-  }
-}
-
-/** Runs an effect again and again, interrupted at its first, second, ... last step. Answers how many steps there are. */
-const sweep = async (each: () => { readonly effect: Effect.Effect<unknown, unknown>; readonly check: (k: number) => void }) => {
-  for (let k = 1; k < 5000; k++) {
-    const { check, effect } = each()
-    const scheduler = new Sweep(k)
-    const fiber = Effect.runFork(effect, { scheduler })
-    await new Promise<void>((resolve) => fiber.addObserver(() => resolve()))
-    check(k)
-    if (!scheduler.reached) return k - 1
-  }
-  return assert.fail("no end")
-}
-
 describe("Retry, interrupted at any of its steps", () => {
   const kinds: ReadonlyArray<readonly [string, (tell: (event: Event) => void) => Observer.Listener]> = [
     ["synchronous", (tell) => Observer.sync(tell)],
@@ -358,8 +324,8 @@ describe("Retry, interrupted at any of its steps", () => {
     ["that waits", (tell) => Observer.make((event) => Effect.zipRight(Effect.yieldNow(), Effect.sync(() => tell(event))))]
   ]
   for (const [kind, listener] of kinds) {
-    it(`tells a listener ${kind} of one end for each beginning`, async () => {
-      const steps = await sweep(() => {
+    it(`tells a listener ${kind} of one end for each beginning`, () => {
+      const { interrupted } = Simulation.sweep(Effect.sync(() => {
         const events: Array<Event> = []
         let open = 0
         const failing: Effect.Effect<never, Carrying> = Effect.acquireUseRelease(
@@ -368,21 +334,17 @@ describe("Retry, interrupted at any of its steps", () => {
           () => Effect.sync(() => open--)
         )
         const options = { schedule: RetrySchedule.fromBackoff(Backoff.constant(1)), maxAttempts: 3 }
-        const effect = Retry.retryOrFail(failing, options).pipe(
-          Observer.observe(listener((event) => void events.push(event))),
-          Effect.withClock(new InstantClock())
-        )
         return {
-          effect,
-          check: (k) => {
-            const at = `interrupted at step ${k}: ${events.map((event) => event._tag).join(", ")}`
-            assert.strictEqual(tagged(events, "CallEnded").length, tagged(events, "CallStarted").length, at)
-            if (events.length > 0) assert.strictEqual(events.at(-1)!._tag, "CallEnded", at)
-            assert.strictEqual(open, 0, at)
+          calls: [Observer.observe(Retry.retryOrFail(failing, options), listener((event) => void events.push(event)))],
+          check: () => {
+            const seen = events.map((event) => event._tag).join(", ")
+            assert.strictEqual(tagged(events, "CallEnded").length, tagged(events, "CallStarted").length, seen)
+            if (events.length > 0) assert.strictEqual(events.at(-1)!._tag, "CallEnded", seen)
+            assert.strictEqual(open, 0, seen)
           }
         }
-      })
-      assert.isAbove(steps, 50)
+      }))
+      assert.isAbove(interrupted, 50)
     })
   }
 })
