@@ -140,8 +140,19 @@ export interface Step {
   readonly length: Millis
 }
 
+type Visit = (phase: Phase, at: bigint, length: Millis) => void
+
+/** One phase, where it has ended; and the instant at which the next one begins. */
+const visited = (visit: Visit, phase: Phase, began: bigint, ended: bigint | undefined): bigint => {
+  if (ended === undefined) return began
+  const at = later(ended, began)
+  visit(phase, at, millis(began, at))
+  return at
+}
+
 /**
- * The phases that have ended, in order and without a gap: what is written on a span. With `ended` the body is one of them.
+ * Visits the phases that have ended, in order and without a gap, each with the instant at which it ended and how long it took. With `ended`
+ * the body is one of them.
  *
  * **Details**
  *
@@ -151,28 +162,27 @@ export interface Step {
  * @since 0.1.0
  * @category conversions
  */
+export const forEachStep = ({ acquired, created, dial, headers, written }: Marks, ended: bigint | undefined, visit: Visit): void => {
+  let last = visited(visit, "pool", created, dial === undefined ? acquired : dial.started)
+  if (dial?.split === true) {
+    if (dial.named) last = visited(visit, "dns", last, dial.looked)
+    last = visited(visit, "tcp", last, dial.connected)
+    if (dial.secure) last = visited(visit, "tls", last, dial.ready)
+  } else if (dial !== undefined) last = visited(visit, "connect", last, dial.ready)
+  last = visited(visit, "send", last, headers === undefined || written === undefined || written < headers ? written : headers)
+  last = visited(visit, "firstByte", last, headers)
+  if (headers !== undefined) visited(visit, "body", last, ended)
+}
+
+/**
+ * The same as data.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
 export const steps = (marks: Marks, ended?: bigint): ReadonlyArray<Step> => {
-  const { acquired, created, dial, headers, written } = marks
   const all: Array<Step> = []
-  let last = created
-  const add = (phase: Phase, at: bigint | undefined): void => {
-    if (at === undefined) return
-    const end = later(at, last)
-    all.push({ phase, at: end, length: millis(last, end) })
-    last = end
-  }
-  if (dial === undefined) add("pool", acquired)
-  else {
-    add("pool", dial.started)
-    if (dial.split) {
-      if (dial.named) add("dns", dial.looked)
-      add("tcp", dial.connected)
-      if (dial.secure) add("tls", dial.ready)
-    } else add("connect", dial.ready)
-  }
-  add("send", headers === undefined || written === undefined || written < headers ? written : headers)
-  add("firstByte", headers)
-  if (headers !== undefined) add("body", ended)
+  forEachStep(marks, ended, (phase, at, length) => void all.push({ phase, at, length }))
   return all
 }
 
@@ -199,21 +209,28 @@ export const steps = (marks: Marks, ended?: bigint): ReadonlyArray<Step> => {
  * @category conversions
  */
 export const phases = (marks: Marks, ended: bigint): Phases => {
-  const lengths: { [K in Phase]?: Millis } = {}
-  for (const { length, phase } of steps(marks, ended)) lengths[phase] = length
-  const { dns = 0, tcp = 0, tls = 0, connect = dns + tcp + tls } = lengths
-  return {
-    pool: Option.fromNullable(lengths.pool),
-    dns: Option.fromNullable(lengths.dns),
-    tcp: Option.fromNullable(lengths.tcp),
-    tls: Option.fromNullable(lengths.tls),
-    connect: marks.dial?.ready === undefined ? Option.none() : Option.some(connect),
-    send: Option.fromNullable(lengths.send),
-    firstByte: Option.fromNullable(lengths.firstByte),
-    body: Option.fromNullable(lengths.body),
+  // All of its fields from the beginning: an object that grows is made several times over.
+  const all: { -readonly [K in keyof Phases]: Phases[K] } = {
+    pool: Option.none(),
+    dns: Option.none(),
+    tcp: Option.none(),
+    tls: Option.none(),
+    connect: Option.none(),
+    send: Option.none(),
+    firstByte: Option.none(),
+    body: Option.none(),
     total: millis(marks.created, ended)
   }
+  forEachStep(marks, ended, (phase, _at, length) => {
+    all[phase] = Option.some(length)
+  })
+  if (marks.dial?.split === true && marks.dial.ready !== undefined) {
+    all.connect = Option.some(lengthOf(all.dns) + lengthOf(all.tcp) + lengthOf(all.tls))
+  }
+  return all
 }
+
+const lengthOf = (phase: Option.Option<Millis>): Millis => Option.getOrElse(phase, () => 0)
 
 /**
  * The phase that a request is in: the one that it fails in.

@@ -125,7 +125,7 @@ const undici = ({ find, now }: Hooks, links: Dial.Links): Handlers => {
       const exchange = exchangeOf(request)
       if (exchange === undefined) return
       follow(request, undefined)
-      exchange.link ??= links.failedWith(error)
+      Exchange.unconnected(exchange, links.failedWith(error))
       Exchange.end(exchange, Exchange.failed(exchange, error), now)
     }
   }

@@ -57,14 +57,14 @@ const eventNames: { readonly [K in Connection.Phase]: string } = {
 }
 
 /** Writes on the span of an attempt what is known so far. */
-const write = (span: Tracer.Span, exchange: Exchange.Exchange, end: Connection.End | undefined, now: bigint): void => {
-  const { idle } = exchange
+const write = (span: Tracer.Span, exchange: Exchange.Exchange, now: () => bigint): void => {
+  const { end, idle } = exchange
   const connection = Exchange.connectionOf(exchange)
-  if (Option.isSome(connection)) span.attribute(Semconv.CONNECTION_STATE, connection.value)
+  if (connection !== undefined) span.attribute(Semconv.CONNECTION_STATE, connection)
   if (idle !== undefined) span.attribute(Semconv.CONNECTION_IDLE, Number(idle) / 1e9)
   const facts = Exchange.factsOf(exchange)
-  if (Option.isSome(facts)) {
-    const { peer, tls } = facts.value
+  if (facts !== undefined) {
+    const { peer, tls } = facts
     if (Option.isSome(peer)) {
       span.attribute(Semconv.NETWORK_PEER_ADDRESS, peer.value.address)
       span.attribute(Semconv.NETWORK_PEER_PORT, peer.value.port)
@@ -75,22 +75,21 @@ const write = (span: Tracer.Span, exchange: Exchange.Exchange, end: Connection.E
       if (Option.isSome(tls.value.alpn)) span.attribute(Semconv.TLS_NEXT_PROTOCOL, tls.value.alpn.value)
     }
   }
-  for (const { at, length, phase } of Connection.steps(Exchange.marksOf(exchange))) {
-    span.event(eventNames[phase], at, { [Semconv.CONNECTION_DURATION]: length / 1000 })
-  }
+  Connection.forEachStep(exchange, undefined, (phase, at, length) =>
+    span.event(eventNames[phase], at, { [Semconv.CONNECTION_DURATION]: length / 1000 }))
   if (end === undefined || end._tag === "Completed") return
-  span.event(Semconv.EVENT_CONNECTION_FAILED, now, {
+  span.event(Semconv.EVENT_CONNECTION_FAILED, now(), {
     [Semconv.CONNECTION_PHASE]: end.phase,
     [Semconv.ERROR_TYPE]: end._tag === "Failed" ? end.code : "aborted"
   })
 }
 
-/** The span that the request goes out under: that of the attempt, and no other. */
+/** The span that the request goes out under, while it is open: that of the attempt, and no other. */
 const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string): Tracer.Span | undefined => {
   const span: unknown = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key)
   // The tag holds spans of either kind.
   const parent = span as Tracer.AnySpan | undefined
-  return parent?._tag === "Span" && traceparent.includes(parent.spanId) ? parent : undefined
+  return parent?._tag === "Span" && parent.status._tag === "Started" && traceparent.includes(parent.spanId) ? parent : undefined
 }
 
 /**
@@ -117,46 +116,55 @@ export const make = (options: Options = {}): Effect.Effect<Middleware.Middleware
             announced.clear()
           })
       )
-      const follow = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string, span: Tracer.Span) => {
-        const listener = Observer.of(fiber)
-        const attempt = fiber.currentContext.unsafeMap.get(CurrentAttempt.CurrentAttempt.key)?.number ?? 1
-        let end: Connection.End | undefined
-        const exchange = Exchange.make(now(), (trace) => {
-          end = trace.end
-          if (listener === Observer.none) return
-          const told = Observer.emit(listener, {
-            _tag: "ConnectionTraced",
-            call,
-            at: clock.unsafeCurrentTimeMillis(),
-            attempt,
-            traceId: span.traceId,
-            spanId: span.spanId,
-            trace
-          })
-          // Nobody waits for a listener here: what takes time has a fiber of its own, which ends with the layer.
-          if (told !== Effect.void) fork(told)
+      const onEnd = ({ attempt, listener, spanId, traceId }: Exchange.Exchange, trace: Connection.Trace): void => {
+        const told = Observer.emit(listener, {
+          _tag: "ConnectionTraced",
+          call,
+          at: clock.unsafeCurrentTimeMillis(),
+          attempt,
+          traceId,
+          spanId,
+          trace
         })
+        // Nobody waits for a listener here: what takes time has a fiber of its own, which ends with the layer.
+        if (told !== Effect.void) fork(told)
+      }
+      const settle = (span: Tracer.Span, exchange: Exchange.Exchange): void => {
+        if (exchange.transport !== undefined && span.sampled) write(span, exchange, now)
+      }
+      /** The attempt is over, and its span is about to end. */
+      const close = (span: Tracer.Span, traceparent: string): void => {
+        const exchange = announced.get(traceparent)
+        if (exchange === undefined) return
+        announced.delete(traceparent)
+        // It was left before it was answered. The transport may say so later, and the span ends now.
+        if (exchange.headers === undefined) Exchange.end(exchange, Exchange.left(exchange), now)
+        settle(span, exchange)
+      }
+      const announce = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string, span: Tracer.Span): void => {
+        const attempt = fiber.currentContext.unsafeMap.get(CurrentAttempt.CurrentAttempt.key)?.number ?? 1
+        const exchange = Exchange.make(span.traceId, span.spanId, attempt, Observer.of(fiber), now(), onEnd)
+        const former = announced.get(traceparent)
         announced.set(traceparent, exchange)
+        // What is sent again within the attempt, a redirect that is followed say, goes out under the same span: what was before is written now.
+        if (former === undefined) {
+          // The method of the span itself is replaced, as in `SpanRecord`. A region of our own round the request would hear of the end of
+          // the attempt too, and cost half as much again as all the rest.
+          const { end } = span
+          span.end = (endTime, exit) => {
+            close(span, traceparent)
+            end.call(span, endTime, exit)
+          }
+        } else if (former.headers !== undefined || former.end !== undefined) settle(span, former)
         if (announced.size > capacity) announced.delete(announced.keys().next().value ?? traceparent)
-        return (failed: boolean): void => {
-          if (announced.get(traceparent) === exchange) announced.delete(traceparent)
-          if (exchange.transport === undefined) return
-          // Interrupted: the transport may say so later, and the span ends now.
-          if (failed) Exchange.end(exchange, { _tag: "Aborted", phase: Connection.phaseOf(Exchange.marksOf(exchange)) }, now)
-          if (span.sampled) write(span, exchange, end, now())
-        }
       }
       const middleware: Middleware.Middleware = (handler) => (request) => {
         const traceparent = request.headers["traceparent"]
         if (traceparent === undefined) return handler(request)
         return Effect.withFiberRuntime((fiber) => {
           const span = spanOf(fiber, traceparent)
-          if (span === undefined) return handler(request)
-          const over = follow(fiber, traceparent, span)
-          return Effect.onExit(Effect.suspend(() => handler(request)), (exit) => {
-            over(exit._tag === "Failure")
-            return Effect.void
-          })
+          if (span !== undefined) announce(fiber, traceparent, span)
+          return handler(request)
         })
       }
       return middleware

@@ -10,63 +10,69 @@ import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import type * as net from "node:net"
 import * as Connection from "../core/Connection.ts"
+import * as Observer from "../strategy/Observer.ts"
 import * as Dial from "./Dial.ts"
 
 /**
- * What is known of a request so far. It is written by the channels.
+ * What is known of a request so far. It is written by the channels. Its instants are the marks of `Connection` as they are.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Exchange {
+export interface Exchange extends Connection.Marks {
+  /** Of the span of its attempt, which it does not hold: a request may live on for long, and would keep the whole trace. */
+  readonly traceId: string
+  readonly spanId: string
+  /** Which attempt it is. */
+  readonly attempt: number
+  readonly listener: Observer.Listener
   /** Whether a transport has been seen to send it. */
   transport: Connection.Trace["transport"] | undefined
   origin: string
-  created: bigint
   link: Dial.Link | undefined
+  dial: Dial.Link["dial"]
   socket: net.Socket | undefined
   connection: "new" | "reused" | undefined
   idle: bigint | undefined
   acquired: bigint | undefined
   written: bigint | undefined
   headers: bigint | undefined
-  ended: boolean
-  readonly onEnd: (trace: Connection.Trace) => void
+  end: Connection.End | undefined
+  /** Told of the whole when it is over, where anybody listens. */
+  readonly onEnd: (self: Exchange, trace: Connection.Trace) => void
 }
 
 /**
- * Makes one for a request that is handed to its transport.
+ * Makes one for a request that is handed to its transport. All of its fields are there from the beginning, so that there is one shape of it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (created: bigint, onEnd: Exchange["onEnd"]): Exchange => ({
+export const make = (
+  traceId: string,
+  spanId: string,
+  attempt: number,
+  listener: Observer.Listener,
+  created: bigint,
+  onEnd: Exchange["onEnd"]
+): Exchange => ({
+  traceId,
+  spanId,
+  attempt,
+  listener,
   transport: undefined,
   origin: "",
   created,
   link: undefined,
+  dial: undefined,
   socket: undefined,
   connection: undefined,
   idle: undefined,
   acquired: undefined,
   written: undefined,
   headers: undefined,
-  ended: false,
+  end: undefined,
   onEnd
-})
-
-/**
- * The instants as they are now.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const marksOf = ({ acquired, connection, created, headers, link, written }: Exchange): Connection.Marks => ({
-  created,
-  acquired,
-  written,
-  headers,
-  dial: connection === "reused" ? undefined : link?.dial
 })
 
 /**
@@ -85,6 +91,7 @@ export const acquire = (self: Exchange | undefined, link: Dial.Link, socket: net
   self.socket = socket
   // A connection that was there before anybody looked has been used, for all that is known.
   self.connection = used ? "reused" : "new"
+  self.dial = used ? undefined : link.dial
   self.idle = idleSince === undefined ? undefined : self.acquired - idleSince
 }
 
@@ -102,15 +109,21 @@ const isAbort = (error: unknown): boolean => {
 }
 
 /**
- * How a request ends that ends with an error, or is left.
+ * How a request ends that is left by whoever sent it.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const failed = (self: Exchange, error: unknown): Connection.End => {
-  const phase = Connection.phaseOf(marksOf(self))
-  return isAbort(error) ? { _tag: "Aborted", phase } : { _tag: "Failed", phase, code: codeOf(error) }
-}
+export const left = (self: Exchange): Connection.End => ({ _tag: "Aborted", phase: Connection.phaseOf(self) })
+
+/**
+ * How a request ends that ends with an error.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const failed = (self: Exchange, error: unknown): Connection.End =>
+  isAbort(error) ? left(self) : { _tag: "Failed", phase: Connection.phaseOf(self), code: codeOf(error) }
 
 /**
  * What is known of the other side, once there is a connection: it is read while the socket is open, and kept.
@@ -118,10 +131,10 @@ export const failed = (self: Exchange, error: unknown): Connection.End => {
  * @since 0.1.0
  * @category getters
  */
-export const factsOf = ({ link, socket }: Exchange): Option.Option<Dial.Facts> => {
-  if (link === undefined) return Option.none()
+export const factsOf = ({ link, socket }: Exchange): Dial.Facts | undefined => {
+  if (link === undefined) return undefined
   if (link.facts === undefined && socket?.remoteAddress !== undefined) link.facts = Dial.factsOf(socket)
-  return Option.fromNullable(link.facts)
+  return link.facts
 }
 
 /**
@@ -130,8 +143,8 @@ export const factsOf = ({ link, socket }: Exchange): Option.Option<Dial.Facts> =
  * @since 0.1.0
  * @category getters
  */
-export const connectionOf = ({ connection, link }: Exchange): Connection.Trace["connection"] =>
-  connection === "new" && link?.dial !== undefined && link.dial.ready === undefined ? Option.none() : Option.fromNullable(connection)
+export const connectionOf = ({ connection, dial }: Exchange): Exchange["connection"] =>
+  dial !== undefined && dial.ready === undefined ? undefined : connection
 
 /**
  * The headers have come, or those of a response before the response (1xx): the first ones count.
@@ -145,28 +158,41 @@ export const answer = (self: Exchange, now: () => bigint): void => {
 }
 
 /**
+ * It never got a connection, because the one that was being opened for it failed.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const unconnected = (self: Exchange, link: Dial.Link | undefined): void => {
+  if (self.link !== undefined || link === undefined) return
+  self.link = link
+  self.dial = link.dial
+}
+
+/**
  * The request is over. Only the first end counts.
  *
  * @since 0.1.0
  * @category recording
  */
 export const end = (self: Exchange, how: Connection.End, now: () => bigint): void => {
-  const { link, origin, transport } = self
-  if (self.ended || transport === undefined) return
-  self.ended = true
+  const { link, listener, origin, transport } = self
+  if (self.end !== undefined || transport === undefined) return
+  self.end = how
   const at = now()
   if (link !== undefined && how._tag === "Completed") link.idleSince = at
   const facts = factsOf(self)
   // What is over keeps no socket.
   self.socket = undefined
-  self.onEnd({
+  if (listener === Observer.none) return
+  self.onEnd(self, {
     transport,
     origin,
-    connection: connectionOf(self),
-    phases: Connection.phases(marksOf(self), at),
+    connection: Option.fromNullable(connectionOf(self)),
+    phases: Connection.phases(self, at),
     end: how,
-    peer: Option.flatMap(facts, ({ peer }) => peer),
+    peer: facts === undefined ? Option.none() : facts.peer,
     idle: self.idle === undefined ? Option.none() : Option.some(Number(self.idle) / 1e6),
-    tls: Option.flatMap(facts, ({ tls }) => tls)
+    tls: facts === undefined ? Option.none() : facts.tls
   })
 }

@@ -3,10 +3,11 @@
  */
 import type * as Asleep from "./asleep.ts"
 import type * as Calls from "./calls.ts"
+import type * as Clients from "./clients.ts"
 import type * as Crowd from "./crowd.ts"
 import type * as Loopback from "./loopback.ts"
-import type * as Phases from "./phases.ts"
 import type * as Profile from "./profile.ts"
+import type * as Turns from "./turns.ts"
 
 /** Each part by what it is given and what it answers. */
 export interface Parts {
@@ -14,7 +15,8 @@ export interface Parts {
   readonly asleep: typeof Asleep.main
   readonly crowd: typeof Crowd.main
   readonly loopback: typeof Loopback.main
-  readonly phases: typeof Phases.main
+  readonly turns: typeof Turns.main
+  readonly client: typeof Clients.main
   readonly serve: typeof Loopback.serve
   readonly profile: typeof Profile.main
 }
@@ -24,7 +26,8 @@ const parts: { readonly [K in keyof Parts]: () => Promise<Parts[K]> } = {
   asleep: async () => (await import("./asleep.ts")).main,
   crowd: async () => (await import("./crowd.ts")).main,
   loopback: async () => (await import("./loopback.ts")).main,
-  phases: async () => (await import("./phases.ts")).main,
+  turns: async () => (await import("./turns.ts")).main,
+  client: async () => (await import("./clients.ts")).main,
   serve: async () => (await import("./loopback.ts")).serve,
   profile: async () => (await import("./profile.ts")).main
 }
@@ -34,6 +37,7 @@ const [part, settings] = process.argv.slice(2) as [keyof Parts, string]
 const main = await parts[part]() as (settings: unknown) => Promise<unknown>
 process.on("disconnect", () => process.exit())
 const answer = await main(JSON.parse(settings))
-process.send!(answer, () => {
-  if (part !== "serve") process.disconnect()
+// What serves, or waits for its turn, stays until the parent leaves.
+process.send!(answer ?? null, () => {
+  if (part !== "serve" && part !== "client") process.disconnect()
 })

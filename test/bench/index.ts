@@ -11,6 +11,7 @@ import { createRequire } from "node:module"
 import { cpus, loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { build, type Built, inChild } from "./build.ts"
+import type { Kind } from "./clients.ts"
 import { judge } from "./limits.ts"
 import { type Column, type Section, table } from "./report.ts"
 import { pool, type Result } from "./samples.ts"
@@ -27,8 +28,8 @@ const { values: options } = parseArgs({
 
 /** Rounds of each part in each process, and calls where that is what there are more or fewer of. */
 const rounds = options.quick
-  ? { time: 3, bytes: 1, asleep: 5_000, crowd: 20_000, loopback: 2, import: 2, callsInTurn: 500 }
-  : { time: 5, bytes: 2, asleep: 10_000, crowd: 100_000, loopback: 7, import: 7, callsInTurn: 1_000 }
+  ? { time: 3, bytes: 1, asleep: 5_000, crowd: 20_000, loopback: 2, import: 2, callsInTurn: 500, turns: { runs: 2, rounds: 4 } }
+  : { time: 5, bytes: 2, asleep: 10_000, crowd: 100_000, loopback: 7, import: 7, callsInTurn: 1_000, turns: { runs: 7, rounds: 8 } }
 
 /** How many processes measure the same. */
 const processes = options.quick ? { time: 1, bytes: 1 } : { time: 3, bytes: 2 }
@@ -96,13 +97,36 @@ const loopback = async (built: Built): Promise<Section> => ({
   notes: ["Below about 20 % a difference over a socket is noise."]
 })
 
-const phases = async (built: Built): Promise<Section> => ({
-  name: "phases",
-  title: "Loopback: undici, one connection, 1 KB, 64 calls at once, an attempt span",
-  columns: [spread("cpu", "client cpu us/call", 0), spread("cpuRatio", "x base", 2)],
-  rows: await inChild(built, "phases", { calls: rounds.callsInTurn, concurrency: 64, rounds: rounds.loopback }),
-  notes: ["At most 1.05 is asked for; below about 20 % a difference over a socket is noise."]
+const inTurns = async (
+  built: Built,
+  name: string,
+  title: string,
+  kinds: readonly [base: Kind, other: Kind],
+  notes: ReadonlyArray<string>
+): Promise<Section> => ({
+  name,
+  title,
+  columns: [
+    spread("cpu", "client cpu us/call", 0),
+    spread("cpuRatio", "x base", 3),
+    median("bytes", "B/call", 0),
+    median("bytesRatio", "x base", 3)
+  ],
+  rows: await inChild(built, "turns", { kinds, calls: 400, concurrency: 64, ...rounds.turns }),
+  notes
 })
+
+const phases = (built: Built): Promise<Section> =>
+  inTurns(built, "phases", "Loopback: undici, one connection, 1 KB, 64 calls at once, each client in processes of its own", [
+    "attempt span",
+    "attempt span + connection phases"
+  ], [`Quartiles over ${rounds.turns.runs} runs. Where the null check is more than 0.03 off 1, the times mean nothing: read the bytes.`])
+
+const off = (built: Built): Promise<Section> =>
+  inTurns(built, "everything-off", "The same with tracing off: what can be seen of a call, and nobody looks", [
+    "retry, tracing off",
+    "retry, everything at hand and off"
+  ], [`Quartiles over ${rounds.turns.runs} runs. Spans, a meter, a call's name, and the edge for Node loaded, beside none of them.`])
 
 const importing = async ({ folder }: Built): Promise<Section> => ({
   name: "import",
@@ -133,7 +157,7 @@ const bench = async (built: Built): Promise<void> => {
     load: loadavg()[0]!,
     versions: ["effect", "@effect/platform", "@effect/platform-node", "undici"].map(versionOf)
   }
-  const parts = { calls, asleep, crowd, loopback, phases, importing, bundling }
+  const parts = { calls, asleep, crowd, loopback, phases, off, importing, bundling }
   const sections: Array<Section> = []
   const seconds: Record<string, number> = {}
   for (const [name, part] of Object.entries(parts)) {
