@@ -1,13 +1,17 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import { assert, describe, it } from "@effect/vitest"
 import { assertNone, assertSome } from "@effect/vitest/utils"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as diagnostics from "node:diagnostics_channel"
 import type * as Connection from "../../src/core/Connection.ts"
 import type { ConnectionTraced } from "../../src/core/Event.ts"
+import * as Middleware from "../../src/http/Middleware.ts"
 import * as ConnectionTrace from "../../src/node/ConnectionTrace.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
@@ -16,7 +20,7 @@ import * as certificates from "../support/certificate.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { closedPort, serve, type Server, serveRaw, serveTls } from "../support/server.ts"
-import { onEachTransport } from "../support/transports.ts"
+import { onEachTransport, undici } from "../support/transports.ts"
 
 const certificate = certificates.make()
 
@@ -209,6 +213,50 @@ onEachTransport((name, layer) => {
         Effect.provide(Recorder.layer)
       )
     }))
+
+  it.scopedLive("what is sent twice within an attempt is on its span twice", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.status(200, { body: "hello" }))
+      const traces: Array<ConnectionTraced> = []
+      const listener = Observer.sync((event) => void (event._tag === "ConnectionTraced" && traces.push(event)))
+      yield* Effect.gen(function*() {
+        const twice: Middleware.Middleware<HttpClientError.ResponseError> = (handler) => (request) =>
+          Effect.zipRight(Effect.flatMap(handler(request), ({ text }) => text), handler(request))
+        const client = Resilience.withAttemptSpan(Middleware.applyTo(yield* HttpClient.HttpClient, twice))
+        yield* Effect.flatMap(client.get(server.url), ({ text }) => text)
+        yield* eventually(() => traces.length === 2)
+        const recorder = yield* Recorder.Recorder
+        const [span, ...others] = yield* recorder.spans
+        assert.deepStrictEqual(others, [])
+        assert.deepStrictEqual(phasesOn(span), ["pool", "tcp", "send", "first_byte", "pool", "send", "first_byte"])
+        assert.deepStrictEqual(span?.late, [])
+        assert.deepStrictEqual(traces.map(({ spanId, trace }) => [spanId, trace.end._tag]), [
+          [span?.spanId, "Completed"],
+          [span?.spanId, "Completed"]
+        ])
+      }).pipe(
+        Observer.observe(listener),
+        Effect.provide(ConnectionTrace.layer().pipe(Layer.provide(layer({ connections: 1 })))),
+        Effect.provide(Recorder.layer)
+      )
+    }))
+
+  it.scopedLive("of more attempts than it may follow, the oldest is let go", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((_, response) => void setTimeout(() => response.end("x"), 30))
+      yield* Effect.gen(function*() {
+        const client = Resilience.withAttemptSpan(yield* HttpClient.HttpClient)
+        const get = Effect.flatMap(client.get(server.url), ({ text }) => text)
+        yield* Effect.all([get, get], { concurrency: 2 })
+        const recorder = yield* Recorder.Recorder
+        const [first, second] = yield* recorder.spans
+        assert.deepStrictEqual(phasesOn(first), [])
+        assert.deepStrictEqual(phasesOn(second), ["pool", "tcp", "send", "first_byte"])
+      }).pipe(
+        Effect.provide(ConnectionTrace.layer({ capacity: 1 }).pipe(Layer.provide(layer({ connections: 2 })))),
+        Effect.provide(Recorder.layer)
+      )
+    }))
 })
 
 describe("the layer", () => {
@@ -242,6 +290,41 @@ describe("the layer", () => {
       )
       assert.strictEqual(text, "x")
       assert.deepStrictEqual(traces, [])
+    }))
+
+  it.scopedLive("what goes out under a span of one's own is followed while that span is open, and not after", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(Fault.status(200, { body: "x" }))
+      const traces: Array<string> = []
+      const listener = Observer.sync((event) => void (event._tag === "ConnectionTraced" && traces.push(event.spanId)))
+      yield* Effect.gen(function*() {
+        const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+        const span = yield* Effect.makeSpan("mine")
+        const headers = { traceparent: `00-${span.traceId}-${span.spanId}-01` }
+        const get = Effect.withParentSpan(Effect.flatMap(client.get(server.url, { headers }), ({ text }) => text), span)
+        yield* get
+        yield* eventually(() => traces.length === 1)
+        span.end(yield* Clock.currentTimeNanos, Exit.void)
+        const recorder = yield* Recorder.Recorder
+        assert.deepStrictEqual(phasesOn((yield* recorder.spans)[0]), ["pool", "tcp", "send", "first_byte"])
+        yield* get
+        // Its trace would have come before that of a request which is made after it, on the same connection.
+        const other = yield* Effect.makeSpan("another")
+        yield* Effect.withParentSpan(
+          Effect.flatMap(
+            client.get(server.url, { headers: { traceparent: `00-${other.traceId}-${other.spanId}-01` } }),
+            ({ text }) => text
+          ),
+          other
+        )
+        yield* eventually(() => traces.includes(other.spanId))
+        assert.deepStrictEqual(traces, [span.spanId, other.spanId])
+        assert.deepStrictEqual((yield* recorder.spans).flatMap(({ late }) => late), [])
+      }).pipe(
+        Observer.observe(listener),
+        Effect.provide(ConnectionTrace.layer().pipe(Layer.provide(undici.layer({ connections: 1 })))),
+        Effect.provide(Recorder.layer)
+      )
     }))
 
   it("refuses a capacity that is none", () => {
