@@ -260,6 +260,17 @@ const reject = (because: Reason, retryAfter: Option.Option<Millis> = Option.none
 })
 
 /**
+ * The ticket of a call that is sent through a closed breaker, which asking does not change; `undefined` where `admit` has to be asked.
+ *
+ * @since 0.1.0
+ * @category admitting
+ */
+export const pass = (state: State, now: Millis): Ticket | undefined =>
+  state._tag === "Closed" && Option.isNone(state.ramp) ? through(state, now) : undefined
+
+const through = ({ generation }: Closed, startedAt: Millis): Ticket => ({ generation, startedAt, probe: Option.none() })
+
+/**
  * Says whether a call may be sent now, and what the state is then.
  *
  * @since 0.1.0
@@ -269,7 +280,7 @@ export const admit = (settings: Settings, state: State, now: Millis): readonly [
   switch (state._tag) {
     case "Closed":
       return Option.isNone(state.ramp)
-        ? [{ _tag: "Admitted", ticket: { generation: state.generation, startedAt: now, probe: Option.none() } }, state]
+        ? [{ _tag: "Admitted", ticket: through(state, now) }, state]
         : admitShare(settings, state, state.ramp.value, now)
     case "Open": {
       const open = now < state.since ? { ...state, since: now, until: now + state.until - state.since } : state
@@ -312,7 +323,7 @@ const smallestShare = 0.1
 const admitShare = (settings: Settings, state: Closed, left: number, now: Millis): readonly [Answer, State] => {
   const since = Math.min(state.since, now)
   const share = Math.max(smallestShare, (now - since) / settings.rampUp)
-  const ticket: Ticket = { generation: state.generation, startedAt: now, probe: Option.none() }
+  const ticket = through(state, now)
   if (share >= 1) return [{ _tag: "Admitted", ticket }, { ...state, ramp: Option.none() }]
   const credit = left + share
   return credit >= 1
@@ -363,7 +374,30 @@ export const record = (settings: Settings, state: State, ticket: Ticket, outcome
   }
 }
 
-/** Written out: this is the success path, and spreading costs twice as much. */
+/**
+ * Tells whether to record this is to count one more success of a closed breaker, which any number of others may follow before it is
+ * counted: whoever keeps the state may keep their number beside it, and add them when something else happens (`addSuccesses`).
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const canWait = (settings: Settings, state: State, ticket: Ticket, outcome: Outcome.Outcome, now: Millis): boolean =>
+  state._tag === "Closed" &&
+  ticket.generation === state.generation &&
+  health(outcome) === "Success" &&
+  !TripPolicy.isSlow(settings.tripPolicy, now - ticket.startedAt) &&
+  TripPolicy.canWait(state.evidence, now)
+
+/**
+ * The state when so many successes have been recorded, of which each could wait (`canWait`).
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const addSuccesses = (state: State, successes: number): State =>
+  state._tag === "Closed" && successes > 0 ? learned(state, TripPolicy.addSuccesses(state.evidence, successes)) : state
+
+/** Written out: this is on the success path, and spreading costs twice as much. */
 const learned = ({ generation, lastOpen, openings, ramp, since }: Closed, evidence: TripPolicy.Evidence): Closed => ({
   _tag: "Closed",
   generation,

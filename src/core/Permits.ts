@@ -81,9 +81,20 @@ export type Answer =
   | { readonly _tag: "Queued"; readonly atMost: Option.Option<Millis>; readonly because: Reason }
   | { readonly _tag: "Rejected"; readonly because: Reason }
 
-const admitted: Answer = { _tag: "Admitted" }
+/** The answer to a call that takes a permit. @since 0.1.0 @category admitting */
+export const admitted: Answer = { _tag: "Admitted" }
+
 const queueFull: Answer = { _tag: "Rejected", because: "QueueFull" }
 const tooLate: Answer = { _tag: "Rejected", because: "Deadline" }
+
+/**
+ * Tells whether a permit is free for whoever asks now. Whoever waits is first: one that is free while somebody waits is on its way
+ * to him.
+ *
+ * @since 0.1.0
+ * @category admitting
+ */
+export const isFree = ({ inUse, limit, waiting }: Load): boolean => inUse < limit && waiting === 0
 
 /**
  * Says what becomes of a call that has `left` ms until its deadline.
@@ -107,8 +118,7 @@ const tooLate: Answer = { _tag: "Rejected", because: "Deadline" }
  * @category admitting
  */
 export const ask = (settings: Settings, load: Load, left: Option.Option<Millis>): Answer => {
-  // Whoever waits is first: a permit that is free while somebody waits is on its way to him.
-  if (load.inUse < load.limit && load.waiting === 0) return admitted
+  if (isFree(load)) return admitted
   if (load.waiting >= settings.queue) return queueFull
   if (Option.isNone(left)) return { _tag: "Queued", atMost: settings.maxWait, because: "WaitTooLong" }
   if (left.value <= 0) return tooLate

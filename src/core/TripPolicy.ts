@@ -185,6 +185,49 @@ export const add = (self: Evidence, failed: boolean, took: Millis, now: Millis):
 }
 
 /**
+ * Adds so many calls that succeeded, none of them slow, when the last one ended.
+ *
+ * @since 0.1.0
+ * @category evidence
+ */
+export const addSuccesses = (self: Evidence, calls: number): Evidence => {
+  switch (self._tag) {
+    case "Consecutive":
+      return self.failures === 0 ? self : { ...self, failures: 0 }
+    case "Counted":
+      return { _tag: "Counted", policy: self.policy, window: Window.addPlain(self.window, calls) }
+    case "AnyOf":
+      return { _tag: "AnyOf", each: self.each.map((each) => addSuccesses(each, calls)) }
+  }
+}
+
+/**
+ * Tells of evidence that was not enough whether a success that ends now, and is not slow, can be added later, together with any
+ * number of others: it is counted where the last call was, and no number of them makes it enough.
+ *
+ * **Details**
+ *
+ * Successes alone are enough where the calls are fewer than the policy asks for: of ten calls of which nine failed, the tenth may be
+ * the success.
+ *
+ * @since 0.1.0
+ * @category evidence
+ */
+export const canWait = (self: Evidence, now: Millis): boolean => {
+  switch (self._tag) {
+    case "Consecutive":
+      return self.failures === 0
+    case "Counted": {
+      if (!Window.isAsLast(self.window, now)) return false
+      const { calls, failures, slow } = Window.counts(self.window, now)
+      return (self.policy._tag === "Rate" ? failures : slow) === 0 || calls >= self.policy.minimumCalls
+    }
+    case "AnyOf":
+      return self.each.every((each) => canWait(each, now))
+  }
+}
+
+/**
  * Tells whether the evidence is enough, in a few words where it is.
  *
  * @since 0.1.0

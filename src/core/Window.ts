@@ -124,6 +124,23 @@ export const add = (self: Window, mark: Mark, now: Millis): Window =>
   self._tag === "Calls" ? addToCalls(self, mark) : addToTime(advance(self, now), mark)
 
 /**
+ * Counts so many more calls, neither failed nor slow, that ended when the last one did.
+ *
+ * @since 0.1.0
+ * @category counting
+ */
+export const addPlain = (self: Window, calls: number): Window =>
+  self._tag === "Calls" ? plainCalls(self, calls) : { ...self, counts: { ...self.counts, calls: self.counts.calls + calls } }
+
+/**
+ * Tells whether a call that ended now would be counted where the last one was. A window over calls does not look at the time.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const isAsLast = (self: Window, now: Millis): boolean => self._tag === "Calls" || slot(now, self.width) === self.newest
+
+/**
  * Returns what is counted now.
  *
  * @since 0.1.0
@@ -158,6 +175,24 @@ const addToCalls = (self: CallsWindow, { failed, slow }: Mark): CallsWindow => {
     ? { calls: size, failures: failures - (word >> shift & 1), slow: wereSlow - (word >> shift + 1 & 1) }
     : { calls, failures, slow: wereSlow }
   return { _tag: "Calls", size, counts, words, next: next + 1 === size ? 0 : next + 1 }
+}
+
+/** As many of them as there is room for take the places of the oldest. */
+const plainCalls = (self: CallsWindow, calls: number): CallsWindow => {
+  const { counts, size } = self
+  const words = self.words.slice()
+  const next = (self.next + calls) % size
+  let { failures, slow } = counts
+  for (let left = Math.min(calls, size), place = next; left > 0; left--) {
+    place = place === 0 ? size - 1 : place - 1
+    const index = Math.floor(place / perWord)
+    const shift = 2 * (place % perWord)
+    const word = words[index] ?? 0
+    failures -= word >> shift & 1
+    slow -= word >> shift + 1 & 1
+    words[index] = word & ~(3 << shift)
+  }
+  return { _tag: "Calls", size, counts: { calls: Math.min(counts.calls + calls, size), failures, slow }, words, next }
 }
 
 const addToTime = ({ counts, newest, older, past, width }: TimeWindow, { failed, slow }: Mark): TimeWindow => ({

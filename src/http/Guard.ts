@@ -62,7 +62,10 @@ const authority = /^([a-z][a-z0-9+.-]*:)\/\/(?:[^/?#]*@)?([^/?#]*)/i
  * @since 0.1.0
  * @category getters
  */
-export const origin = (url: string): string => originIn(authority.exec(url))
+export const origin = (url: string): string => {
+  const length = plainLength(url)
+  return length > 0 ? url.slice(0, length) : originIn(authority.exec(url))
+}
 
 const originIn = (match: RegExpExecArray | null): string => {
   const [, scheme = "", host = ""] = match ?? []
@@ -72,16 +75,23 @@ const originIn = (match: RegExpExecArray | null): string => {
   return lower.startsWith("https://") && lower.endsWith(":443") ? lower.slice(0, -4) : lower
 }
 
-/** Most clients talk to one origin: that of the request before is known by how the URL begins, and is the same text. */
+/** What most URLs begin with: their origin as it is written here, in lower case, without credentials and the default port. */
+const plain = /https?:\/\/[a-z0-9.-]+(?::(?!80\b|443\b)[0-9]+)?(?=[/?#]|$)/y
+
+/** The length of that, to see which allocates nothing; 0 where a URL begins with something else. */
+const plainLength = (url: string): number => {
+  plain.lastIndex = 0
+  return plain.test(url) ? plain.lastIndex : 0
+}
+
+/** Most clients talk to one origin: where a URL begins with that of the one before, it is that, the same text. */
 const byOrigin = (): KeyOf => {
-  let beginning: string | undefined
   let last = ""
   return ({ url }) => {
-    if (beginning !== undefined && url.startsWith(beginning)) return last
-    const match = authority.exec(url)
-    last = originIn(match)
-    const authorityOfIt = match?.[0] ?? ""
-    beginning = last !== "" && url[authorityOfIt.length] === "/" ? `${authorityOfIt}/` : undefined
+    if (last !== "" && url[last.length] === "/" && url.startsWith(last)) return last
+    const length = plainLength(url)
+    if (length === 0) return originIn(authority.exec(url))
+    last = url.slice(0, length)
     return last
   }
 }

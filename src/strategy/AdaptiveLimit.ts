@@ -177,11 +177,12 @@ export const guard = <A, E>(
   classifier: Classifier.Classifier<A, E>
 ): Guarded.Guard<Ticket, A, E, LimitReached> => ({
   admit: (caller) => {
-    const asked = limit.gates.enter(caller, (waiting) =>
+    const entered = limit.gates.enter(caller, (waiting) =>
       Guarded.tell(limit.call, caller.fiber, (told) => ({ _tag: "LimitQueued", ...told, key: caller.key, waiting })))
-    return Guarded.isKnown(asked)
-      ? answered(limit, caller, asked.value)
-      : Effect.flatMap(asked, (entry) => answered(limit, caller, entry))
+    return Guarded.isKnown(entered) ? Effect.succeed(ticket(caller, entered.value)) : Effect.matchEffect(entered, {
+      onFailure: (rejected) => refuse(limit, caller, rejected),
+      onSuccess: (entry) => Effect.succeed(ticket(caller, entry))
+    })
   },
   announce: ({ fiber, key }, { entry: { queued, waited } }) =>
     queued
@@ -193,17 +194,19 @@ export const guard = <A, E>(
   }
 })
 
-const answered = (
-  limit: AdaptiveLimit,
+const ticket = ({ clock }: Guarded.Caller, entry: Gate.Admitted<LimitPolicy.State>): Ticket => ({
+  entry,
+  startedAt: Guarded.monotonic(clock),
+  inUse: entry.gate.inUse
+})
+
+const refuse = (
+  { call }: AdaptiveLimit,
   caller: Guarded.Caller,
-  entry: Gate.Entry<LimitPolicy.State>
-): Effect.Effect<Ticket, LimitReached> => {
-  if (entry._tag === "Admitted") {
-    return Effect.succeed({ entry, startedAt: Guarded.monotonic(caller.clock), inUse: entry.gate.inUse })
-  }
-  const { key } = caller
-  const { because, gate, waited } = entry
-  const told = Guarded.tell(limit.call, caller.fiber, (base) => ({ _tag: "LimitRejected", ...base, key, because, waited }))
+  { because, gate, waited }: Gate.Rejected<LimitPolicy.State>
+): Effect.Effect<never, LimitReached> => {
+  const { fiber, key } = caller
+  const told = Guarded.tell(call, fiber, (base) => ({ _tag: "LimitRejected", ...base, key, because, waited }))
   return Guarded.refuse(caller, told, () => new LimitReached({ key, limit: gate.limit, because, waited }))
 }
 

@@ -54,6 +54,20 @@ export interface Admission {
 }
 
 /**
+ * What a store in this process does at once, for calls of which nothing is to be told. Each may do nothing, and have `admit` or `record`
+ * of the store asked instead.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Passing {
+  /** Gives a ticket where the key is closed for no call, and changes nothing: `Breaker.pass`. */
+  readonly admit: (key: string, now: Millis) => Breaker.Ticket | undefined
+  /** Counts a success, where that is all there is to record, and says whether it has: `Breaker.canWait`. */
+  readonly record: (key: string, ticket: Breaker.Ticket, outcome: Outcome.Outcome, now: Millis) => boolean
+}
+
+/**
  * The states of one breaker, by key. `now` is the monotonic clock of the caller in ms.
  *
  * **Details**
@@ -65,6 +79,8 @@ export interface Admission {
  * @category models
  */
 export interface Store {
+  /** How most calls are admitted and recorded, at once. To be left out by a store that is not in this process. */
+  readonly passing?: Passing | undefined
   readonly admit: (key: string, now: Millis) => Effect.Effect<Admission, BreakerStoreError>
   readonly record: (
     key: string,
@@ -134,10 +150,20 @@ export const memory = (options?: Keyed.Options): Stores => {
  */
 export const layerStoreMemory = (options?: Keyed.Options): Layer.Layer<never> => Layer.succeed(BreakerStores, memory(options))
 
-/** What stands for the state of a key, and is replaced by each step in one go. */
+/**
+ * What stands for the state of a key, and is replaced by each step in one go.
+ *
+ * Most steps are one more success. Of many keys each state is old when it is replaced, and a garbage collector pays for each such state
+ * several times; so successes that can wait are counted beside it, until there is something else to do.
+ */
 interface Cell {
   state: Breaker.State
+  /** How many are not in the state yet. */
+  successes: number
 }
+
+/** The state with all that was recorded. */
+const whole = ({ state, successes }: Cell): Breaker.State => Breaker.addSuccesses(state, successes)
 
 class Memory implements Store {
   private readonly owner: Owner
@@ -150,15 +176,25 @@ class Memory implements Store {
   constructor(owner: Owner, limits: Keyed.Limits) {
     this.owner = owner
     this.cells = Keyed.unsafeMake(
-      (_, now) => ({ state: Breaker.initial(owner.settings, now, this.generation) }),
+      (_, now) => ({ state: Breaker.initial(owner.settings, now, this.generation), successes: 0 }),
       limits,
       (cell) => this.forget(cell)
     )
   }
 
+  readonly passing: Passing = {
+    admit: (key, now) => Breaker.pass(this.cell(key, now).state, now),
+    record: (key, ticket, outcome, now) => {
+      const cell = this.cells.peek(key)
+      if (cell === undefined || !Breaker.canWait(this.owner.settings, cell.state, ticket, outcome, now)) return false
+      cell.successes++
+      return true
+    }
+  }
+
   readonly admit = (key: string, now: Millis): Effect.Effect<Admission> => {
     const cell = this.cell(key, now)
-    const [answer, state] = Breaker.admit(this.owner.settings, cell.state, now)
+    const [answer, state] = Breaker.admit(this.owner.settings, whole(cell), now)
     return Effect.succeed({ answer, transition: this.move(key, cell, state) })
   }
 
@@ -168,10 +204,11 @@ class Memory implements Store {
     outcome: Outcome.Outcome,
     now: Millis
   ): Effect.Effect<Transition | undefined> => {
+    if (this.passing.record(key, ticket, outcome, now)) return nothing
     const cell = this.cells.peek(key)
     return cell === undefined
       ? nothing
-      : this.moved(this.move(key, cell, Breaker.record(this.owner.settings, cell.state, ticket, outcome, now)))
+      : this.moved(this.move(key, cell, Breaker.record(this.owner.settings, whole(cell), ticket, outcome, now)))
   }
 
   readonly state = (key: string, now: Millis): Effect.Effect<Breaker.State> =>
@@ -179,7 +216,7 @@ class Memory implements Store {
       const cell = this.isolated.get(key) ?? this.cells.peek(key)
       return cell === undefined
         ? Breaker.initial(this.owner.settings, now, this.generation)
-        : Breaker.current(cell.state, now)
+        : Breaker.current(whole(cell), now)
     })
 
   readonly isolate = (key: string, now: Millis): Effect.Effect<Transition | undefined> =>
@@ -218,6 +255,7 @@ class Memory implements Store {
   private move(key: string, cell: Cell, after: Breaker.State): Transition | undefined {
     const before = cell.state
     cell.state = after
+    cell.successes = 0
     return before.generation === after.generation ? undefined : this.tell(key, before, after)
   }
 

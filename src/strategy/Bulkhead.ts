@@ -219,11 +219,9 @@ const entrance = (
   bulkhead: Bulkhead
 ): Pick<Guarded.Guard<Ticket, unknown, unknown, BulkheadFull>, "admit" | "announce"> => ({
   admit: (caller) => {
-    const asked = bulkhead.gates.enter(caller, (waiting) =>
+    const entered = bulkhead.gates.enter(caller, (waiting) =>
       Guarded.tell(bulkhead.call, caller.fiber, (told) => ({ _tag: "BulkheadQueued", ...told, key: caller.key, waiting })))
-    return Guarded.isKnown(asked)
-      ? answered(bulkhead, caller, asked.value)
-      : Effect.flatMap(asked, (entry) => answered(bulkhead, caller, entry))
+    return Guarded.isKnown(entered) ? entered : Effect.catchAll(entered, (rejected) => refuse(bulkhead, caller, rejected))
   },
   announce: ({ fiber, key }, { queued, waited }) =>
     queued
@@ -231,14 +229,12 @@ const entrance = (
       : Effect.void
 })
 
-const answered = (
-  bulkhead: Bulkhead,
+const refuse = (
+  { call }: Bulkhead,
   caller: Guarded.Caller,
-  entry: Gate.Entry<void>
-): Effect.Effect<Ticket, BulkheadFull> => {
-  if (entry._tag === "Admitted") return Effect.succeed(entry)
-  const { key } = caller
-  const { because, waited } = entry
-  const told = Guarded.tell(bulkhead.call, caller.fiber, (base) => ({ _tag: "BulkheadRejected", ...base, key, because, waited }))
+  { because, waited }: Gate.Rejected<void>
+): Effect.Effect<never, BulkheadFull> => {
+  const { fiber, key } = caller
+  const told = Guarded.tell(call, fiber, (base) => ({ _tag: "BulkheadRejected", ...base, key, because, waited }))
   return Guarded.refuse(caller, told, () => new BulkheadFull({ key, because, waited }))
 }

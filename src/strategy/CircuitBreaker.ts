@@ -238,6 +238,7 @@ export const guard = <A, E>(
   breaker: CircuitBreaker,
   classifier: Classifier.Classifier<A, E>
 ): Guarded.Guard<Sent | undefined, A, E, CircuitOpen> => ({
+  passing: breaker.store.passing && passing(breaker.store.passing, classifier),
   admit: (caller) => {
     const asked = breaker.store.admit(caller.key, Guarded.monotonic(caller.clock))
     return Guarded.isKnown(asked)
@@ -248,13 +249,23 @@ export const guard = <A, E>(
       })
   },
   announce: ({ fiber }, sent) => sent === undefined ? Effect.void : tell(breaker, fiber, sent.transition),
-  settle: (caller, sent, exit) => sent === undefined ? exit : settle(breaker, classifier, caller, sent.ticket, exit)
+  settle: (caller, sent, exit) => sent === undefined ? exit : settle(breaker, classifier, caller, sent, exit)
+})
+
+const passing = <A, E>(
+  store: BreakerStore.Passing,
+  classifier: Classifier.Classifier<A, E>
+): Guarded.Passing<Sent | undefined, A, E> => ({
+  admit: (key, clock) => store.admit(key, Guarded.monotonic(clock)),
+  settle: ({ clock, key }, sent, exit) => {
+    const { died, outcome } = Guarded.meaning(classifier, exit, clock)
+    return sent !== undefined && died === undefined && store.record(key, sent, outcome, Guarded.monotonic(clock))
+  }
 })
 
 /** A call that was admitted, and the transition that this has caused. Where the store was not to be asked, there is none. */
-interface Sent {
-  readonly ticket: Breaker.Ticket
-  readonly transition: BreakerStore.Transition | undefined
+interface Sent extends Breaker.Ticket {
+  readonly transition?: BreakerStore.Transition
 }
 
 const answered = (
@@ -262,7 +273,7 @@ const answered = (
   caller: Guarded.Caller,
   { answer, transition }: BreakerStore.Admission
 ): Effect.Effect<Sent, CircuitOpen> => {
-  if (answer._tag === "Admitted") return Effect.succeed({ ticket: answer.ticket, transition })
+  if (answer._tag === "Admitted") return Effect.succeed(transition === undefined ? answer.ticket : { ...answer.ticket, transition })
   const { key } = caller
   const { because, retryAfter } = answer
   const told = Guarded.tell(breaker.call, caller.fiber, (base) => ({ _tag: "BreakerRejected", ...base, key, because, retryAfter }))

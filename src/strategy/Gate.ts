@@ -7,8 +7,9 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
 import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Millis } from "../core/Millis.ts"
 import * as Permits from "../core/Permits.ts"
@@ -51,14 +52,6 @@ export interface Rejected<in out Kept> {
 }
 
 /**
- * What came of asking for a permit.
- *
- * @since 0.1.0
- * @category models
- */
-export type Entry<Kept> = Admitted<Kept> | Rejected<Kept>
-
-/**
  * Gates by their keys.
  *
  * @since 0.1.0
@@ -70,10 +63,13 @@ export interface Gates<in out Kept> {
   /** The gate of a key, if there is one. */
   readonly peek: (key: string) => Gate<Kept> | undefined
   /**
-   * Takes a permit for a call, when one is free for it. Within a region that cannot be interrupted, and answers at once where it
-   * need not wait. `onQueued` is told how many wait, and answers with what is to be told of it.
+   * Takes a permit for a call, when one is free for it. Within a region that cannot be interrupted, and answers at once (with an
+   * `Exit`) where it need not wait. `onQueued` is told how many wait, and answers with what is to be told of it.
    */
-  readonly enter: (caller: Guarded.Caller, onQueued: (waiting: number) => Effect.Effect<void>) => Effect.Effect<Entry<Kept>>
+  readonly enter: (
+    caller: Guarded.Caller,
+    onQueued: (waiting: number) => Effect.Effect<void>
+  ) => Effect.Effect<Admitted<Kept>, Rejected<Kept>>
   /** Gives a permit back. Once for each that was taken. */
   readonly leave: (gate: Gate<Kept>) => void
   /** Allows more, or fewer, from now on. Nobody who is on the way is stopped. */
@@ -125,9 +121,22 @@ interface Waiter<Kept> {
 }
 
 /** A gate with its line. Who leaves it from the middle is found at once, however long it is. */
-interface Row<Kept> extends Gate<Kept> {
-  first: Waiter<Kept> | undefined
-  last: Waiter<Kept> | undefined
+class Row<in out Kept> implements Gate<Kept> {
+  readonly key: string
+  limit: number
+  inUse = 0
+  waiting = 0
+  kept: Kept
+  first: Waiter<Kept> | undefined = undefined
+  last: Waiter<Kept> | undefined = undefined
+  /** The answer to every call that need not wait. */
+  readonly atOnce: Exit.Exit<Admitted<Kept>> = Exit.succeed({ _tag: "Admitted", gate: this, queued: false, waited: 0 })
+
+  constructor(key: string, limit: number, kept: Kept) {
+    this.key = key
+    this.limit = limit
+    this.kept = kept
+  }
 }
 
 const nobody = () => {}
@@ -141,7 +150,7 @@ class Line<Kept> implements Gates<Kept> {
   constructor(settings: Permits.Settings, limit: number, keep: (now: Millis) => Kept, limits: Keyed.Limits) {
     this.settings = settings
     this.gates = Keyed.unsafeMake(
-      (key, now) => ({ key, limit, inUse: 0, waiting: 0, kept: keep(now), first: undefined, last: undefined }),
+      (key, now) => new Row(key, limit, keep(now)),
       limits,
       (gate) => {
         if (gate.inUse > 0) this.aside.set(gate.key, gate)
@@ -160,16 +169,16 @@ class Line<Kept> implements Gates<Kept> {
   readonly enter = (
     caller: Guarded.Caller,
     onQueued: (waiting: number) => Effect.Effect<void>
-  ): Effect.Effect<Entry<Kept>> => {
+  ): Effect.Effect<Admitted<Kept>, Rejected<Kept>> => {
     const now = Guarded.monotonic(caller.clock)
     const gate = this.get(caller.key, now)
-    const answer = Permits.ask(this.settings, gate, left(caller))
+    const answer = Permits.isFree(gate) ? Permits.admitted : Permits.ask(this.settings, gate, left(caller))
     switch (answer._tag) {
       case "Admitted":
         gate.inUse++
-        return Effect.succeed({ _tag: "Admitted", gate, queued: false, waited: 0 })
+        return gate.atOnce
       case "Rejected":
-        return Effect.succeed({ _tag: "Rejected", gate, because: answer.because, waited: 0 })
+        return Exit.fail({ _tag: "Rejected", gate, because: answer.because, waited: 0 })
       case "Queued":
         return this.wait(caller, gate, now, answer.atMost, answer.because, onQueued)
     }
@@ -194,7 +203,7 @@ class Line<Kept> implements Gates<Kept> {
     atMost: Option.Option<Millis>,
     because: Permits.Reason,
     onQueued: (waiting: number) => Effect.Effect<void>
-  ): Effect.Effect<Entry<Kept>> {
+  ): Effect.Effect<Admitted<Kept>, Rejected<Kept>> {
     // It is in line from here on, and not from when the effect is run: who leaves in between would not know of it.
     const { clock } = caller
     const until = since + Option.getOrElse(atMost, () => Infinity)
@@ -218,9 +227,9 @@ class Line<Kept> implements Gates<Kept> {
       onSuccess: () => {
         cancel()
         const waited = Math.max(0, Guarded.monotonic(clock) - since)
-        return Effect.succeed<Entry<Kept>>(
-          waiter.state === "Admitted" ? { _tag: "Admitted", gate, queued: true, waited } : { _tag: "Rejected", gate, because, waited }
-        )
+        return waiter.state === "Admitted"
+          ? Exit.succeed<Admitted<Kept>>({ _tag: "Admitted", gate, queued: true, waited })
+          : Exit.fail<Rejected<Kept>>({ _tag: "Rejected", gate, because, waited })
       }
     })
   }

@@ -31,7 +31,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Classifier from "../core/Classifier.ts"
 import type { Call, Event } from "../core/Event.ts"
 import type { Millis } from "../core/Millis.ts"
@@ -66,6 +67,8 @@ export interface Caller {
  * @category models
  */
 export interface Guard<in out Ticket, in out A, in E, out E2> {
+  /** How calls pass of which nothing has to come back. To be left out where each ticket holds something, as a permit does. */
+  readonly passing?: Passing<Ticket, A, E> | undefined
   /** Gives a ticket for a call that may be sent, when it may, or refuses it. A wait is put into `caller.restore`. */
   readonly admit: (caller: Caller) => Effect.Effect<Ticket, E2>
   /** What is to be told of an admission, by listeners that may take their time: interrupted with the call, and settled like it. */
@@ -77,7 +80,26 @@ export interface Guard<in out Ticket, in out A, in E, out E2> {
 }
 
 /**
- * Sends an effect through a guard: it is not begun where that refuses it, and each ticket is settled exactly once.
+ * How a guard lets calls pass that it need not shield from interruption, which is most of what a guard costs.
+ *
+ * **Details**
+ *
+ * A call that is interrupted between the two, or before the second could be asked, is as if it had never asked: the ticket is not
+ * settled. Both do their work when they are called, and nothing has to be told of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Passing<in out Ticket, in A, in E> {
+  /** Gives a ticket and changes nothing by it, or gives none: then the guard is asked to `admit`. */
+  readonly admit: (key: string, clock: Clock.Clock) => Ticket | undefined
+  /** Takes the ticket of a call back that has given a value; or changes nothing and says `false`: then the guard is asked to `settle`. */
+  readonly settle: (caller: Caller, ticket: Ticket, exit: Exit.Exit<A, E>) => boolean
+}
+
+/**
+ * Sends an effect through a guard: it is not begun where that refuses it, and each ticket is settled exactly once; one that holds
+ * nothing (`Passing`), unless the call is interrupted.
  *
  * @since 0.1.0
  * @category building
@@ -87,16 +109,49 @@ export const run = <Ticket, A, Known, E extends Known, R, E2>(
   key: string,
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | E2, R> =>
-  Effect.withFiberRuntime((fiber) =>
-    // Handlers of an interruptible region are skipped when it is interrupted. This one is interrupted only inside of `restore`,
-    // from before the ticket is given until it has been settled.
-    Effect.uninterruptibleMask((restore) => {
-      const caller: Caller = { key, fiber, clock: clockOf(fiber), restore }
-      const asked = guard.admit(caller)
-      if (isKnown(asked)) return admitted(guard, caller, asked.value, self)
-      return Effect.flatMap(asked, (ticket) => admitted(guard, caller, ticket, self))
+  guard.passing === undefined ? shielded(guard, key, self) : pass(guard, guard.passing, key, self)
+
+const pass = <Ticket, A, Known, E extends Known, R, E2>(
+  guard: Guard<Ticket, A, Known, E2>,
+  passing: Passing<Ticket, A, Known>,
+  key: string,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | E2, R> =>
+  Effect.withFiberRuntime((fiber) => {
+    const clock = clockOf(fiber)
+    const ticket = passing.admit(key, clock)
+    if (ticket === undefined) return shielded(guard, key, self)
+    const caller: Caller = { key, fiber, clock, restore: asItIs }
+    // What a guard has to tell when it settles is told: between the two the call cannot be interrupted.
+    const settled = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
+      Effect.uninterruptible(Effect.suspend(() => guard.settle(caller, ticket, exit)))
+    // Skipped where the call is interrupted, as handlers of an interruptible region are: see `Passing`.
+    return Effect.matchCauseEffect(self, {
+      onFailure: (cause) => settled(Exit.failCause(cause)),
+      onSuccess: (value) => {
+        const exit = Exit.succeed(value)
+        return passing.settle(caller, ticket, exit) ? exit : settled(exit)
+      }
     })
-  )
+  })
+
+const asItIs: Restore = (effect) => effect
+
+const shielded = <Ticket, A, Known, E extends Known, R, E2>(
+  guard: Guard<Ticket, A, Known, E2>,
+  key: string,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | E2, R> =>
+  // Handlers of an interruptible region are skipped when it is interrupted. This one is interrupted only inside of `restore`,
+  // from before the ticket is given until it has been settled.
+  Effect.uninterruptibleMask((restore) => {
+    // What runs, runs in a fiber. To be given it by `withFiberRuntime` would be one more step of each call.
+    const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+    const caller: Caller = { key, fiber, clock: clockOf(fiber), restore }
+    const asked = guard.admit(caller)
+    if (isKnown(asked)) return admitted(guard, caller, asked.value, self)
+    return Effect.flatMap(asked, (ticket) => admitted(guard, caller, ticket, self))
+  })
 
 const admitted = <Ticket, A, Known, E extends Known, R, E2>(
   guard: Guard<Ticket, A, Known, E2>,
@@ -125,7 +180,7 @@ const begun = <Ticket, A, Known, E extends Known, R, E2>(
  * @since 0.1.0
  * @category guards
  */
-export const isKnown = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+export const isKnown = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, never> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /**

@@ -51,6 +51,11 @@ describe("Window over time", () => {
 })
 
 describe("Window over calls", () => {
+  it("takes a million plain calls at once", () => {
+    const window = Window.addPlain(Window.add(of(40), failed, 0), 1_000_000)
+    assert.deepStrictEqual(Window.counts(window, 0), { calls: 40, failures: 0, slow: 0 })
+  })
+
   it("knows the last n, whenever they were", () => {
     const window = [failed, slow, ok, failed].reduce((window, mark) => Window.add(window, mark, 0), of(3))
     assert.deepStrictEqual(Window.counts(window, 1e12), { calls: 3, failures: 1, slow: 1 })
@@ -94,6 +99,24 @@ describe("laws of Window", () => {
         }
       }),
       { numRuns: 1000 }
+    ))
+
+  it("so many plain calls at once are as many one by one, at the time of the last one", () =>
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.integer({ min: 1, max: 50 }).map(of), fc.constant(time)),
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), mark), { maxLength: 60 }),
+        fc.nat(120),
+        (empty, steps, calls) => {
+          let [window, now] = [empty, 0]
+          for (const [passed, mark] of steps) window = Window.add(window, mark, now += passed)
+          assert.strictEqual(Window.isAsLast(window, now), true)
+          let oneByOne = window
+          for (let i = 0; i < calls; i++) oneByOne = Window.add(oneByOne, ok, now)
+          assert.deepStrictEqual(Window.addPlain(window, calls), oneByOne)
+        }
+      ),
+      { numRuns: 2000 }
     ))
 
   it("whatever the clock does, nothing is negative, and a still clock empties nothing", () =>

@@ -152,7 +152,39 @@ describe("Guard", () => {
     }).pipe(Effect.provide(play([{ status: 500 }]))))
 })
 
+/** As the definition reads, for each URL by itself. */
+const plainly = (url: string): string => {
+  const [, scheme = "", host = ""] = /^([a-z][a-z0-9+.-]*:)\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url) ?? []
+  const lower = `${scheme}//${host}`.toLowerCase()
+  if (host === "") return ""
+  return lower.replace(/^(http:.*):80$|^(https:.*):443$/s, "$1$2")
+}
+
 describe("origin", () => {
+  const part = fc.constantFrom(
+    "http", "https", "HTTP", "ws", ":", "//", "://", "/", "?", "#", "@", ".", "-", "a", "users", "B", "[::1]", ":80", ":443", ":8", ":080", "0", "\n", " "
+  )
+  const text = fc.array(part, { maxLength: 9 }).map((parts) => parts.join(""))
+  const url = fc.oneof(text, fc.tuple(fc.constantFrom("http://", "https://"), text).map(([scheme, rest]) => scheme + rest), fc.webUrl())
+
+  it("of any text, is that of the definition", () =>
+    fc.assert(fc.property(url, (url) => assert.strictEqual(Guard.origin(url), plainly(url))), { numRuns: 10_000 }))
+
+  it("is the key of each request, whichever were before", () =>
+    fc.assert(
+      fc.property(fc.array(fc.oneof(url, fc.constantFrom("http://a.test/1", "http://a.test/2", "http://a.test", "http://a.test:80/")), { maxLength: 8 }), (urls) => {
+        const keys: Array<string> = []
+        const guard = Guard.make<number, never>({
+          admit: ({ key }) => Effect.succeed(keys.push(key)),
+          announce: () => Effect.void,
+          settle: (_caller, _ticket, exit) => exit
+        })
+        for (const url of urls) Effect.runSyncExit(guard(Effect.fail("not sent"), HttpClientRequest.get("").pipe(HttpClientRequest.setUrl(url))))
+        assert.deepStrictEqual(keys, urls.map(plainly))
+      }),
+      { numRuns: 2000 }
+    ))
+
   it("is the scheme, the host and the port, in lower case", () => {
     const table = [
       ["http://a.test", "http://a.test"],
