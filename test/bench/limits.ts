@@ -52,7 +52,8 @@ const limits: ReadonlyArray<Limit> = [
   limit("asleep", "retry, a body of 16 KB was read", "bytes", "bytes", 6 * 1024),
   limit("import", "+ ResilientClient", "clockOver", "ms", 15),
   limit("import", "+ the index", "clockOver", "ms", 15),
-  limit("size", "+ ResilientClient.layer()", "over", "KB", { atMost: 18, asked: 6 })
+  limit("size", "+ ResilientClient.layer()", "over", "KB", { atMost: 18, asked: 6 }),
+  limit("size", "+ a retry alone", "over", "KB", { atMost: 12.5, asked: 6 })
 ]
 
 const isTime = (measure: string): boolean => measure === "timeRatio" || measure === "clockOver"

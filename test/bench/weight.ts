@@ -70,6 +70,11 @@ Effect.runPromise(Effect.provide(text, Live)).then(console.log)`
 
 const plain = "const Live = Layer.suspend(() => FetchHttpClient.layer)"
 const resilient = "const Live = Layer.provide(ResilientClient.layer(), FetchHttpClient.layer)"
+const decorated = (client: string) =>
+  `const Live = Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) => ${client})
+  ).pipe(Layer.provide(FetchHttpClient.layer))`
 
 const bundles: Readonly<Record<string, string>> = {
   "a fetch client": program("", plain),
@@ -78,13 +83,11 @@ const bundles: Readonly<Record<string, string>> = {
     resilient
   ),
   "+ the same, by way of the index": program("import { ResilientClient } from \"effect-resilience\"", resilient),
-  "platform: retryTransient": program(
-    "",
-    `const Live = Layer.effect(
-      HttpClient.HttpClient,
-      Effect.map(HttpClient.HttpClient, (client) => HttpClient.retryTransient(client, { times: 3 }))
-    ).pipe(Layer.provide(FetchHttpClient.layer))`
-  )
+  "+ a retry alone": program(
+    "import * as Resilience from \"effect-resilience/policy/Resilience\"",
+    decorated("Resilience.withRetry(client)")
+  ),
+  "platform: retryTransient": program("", decorated("HttpClient.retryTransient(client, { times: 3 })"))
 }
 
 const minified = async (contents: string, folder: string): Promise<Uint8Array> => {
