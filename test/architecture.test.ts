@@ -2,6 +2,7 @@
  * The shape of the house: what lies at the top, what `src` may hold, what the package lets out. Which floor may import
  * which is told by `npm run floors`.
  */
+import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -24,7 +25,12 @@ const isOn = (folders: ReadonlyArray<string>) => (file: string) => folders.inclu
 const modules = sources.filter((file) => path.basename(file) !== "index.ts")
 const nameOf = (file: string) => path.basename(file, ".ts")
 
-const parse = (file: string) => ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true)
+const parsed = new Map<string, ts.SourceFile>()
+const parse = (file: string): ts.SourceFile => {
+  const source = parsed.get(file) ?? ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true)
+  parsed.set(file, source)
+  return source
+}
 const walk = (node: ts.Node, visit: (node: ts.Node) => void): void => {
   visit(node)
   ts.forEachChild(node, (child) => walk(child, visit))
@@ -145,6 +151,12 @@ describe("the package", () => {
 
   beforeAll(() => {
     mkdirSync(folder, { recursive: true })
+    // `npm test` has just packed it, and says where: then that is what is looked at.
+    const packed = process.env["PACKED"]
+    if (packed !== undefined) {
+      execFileSync("tar", ["-xzf", path.resolve(root, packed), "--strip-components=1", "-C", folder])
+      return
+    }
     copyFileSync(path.join(root, "package.json"), path.join(folder, "package.json"))
     execFileSync(
       path.join(root, "node_modules/.bin/tsc"),
@@ -203,6 +215,35 @@ describe("the package", () => {
       }
     `
     execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, stdio: "pipe" })
+  })
+
+  it("loads a client in Node without other strategies, and those without policies", () => {
+    const beside = (part: string) =>
+      Array.from(readFileSync(path.join(folder, `dist/bundle/${part}.js`), "utf8").matchAll(/^(?:import|export)\b[^"]*"(\.[^"]+)"/gm), ([, file]) => file)
+    expect(beside("client")).toEqual([])
+    expect(new Set(beside("floors"))).toEqual(new Set(["./client.js"]))
+    expect(new Set(beside("policies"))).toEqual(new Set(["./client.js", "./floors.js"]))
+  })
+
+  it("gives a bundle what is used: a retry brings no code of spans, policies or other strategies", async () => {
+    const { metafile } = await build({
+      stdin: {
+        contents: "import * as Resilience from \"effect-resilience/policy/Resilience\"\nexport const retry = Resilience.withRetry",
+        resolveDir: folder
+      },
+      absWorkingDir: folder,
+      // Without the "paths" of tsconfig.json, which would take the package's name for its sources.
+      tsconfigRaw: {},
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm"
+    })
+    const used = Object.values(metafile.outputs).flatMap(({ inputs }) =>
+      Object.keys(inputs).filter((file) => file.startsWith("dist/") && (inputs[file]?.bytesInOutput ?? 0) > 0).map((file) => file.slice("dist/".length)))
+    expect(used).toContain("strategy/Loop.js")
+    expect(used.filter((file) => /^(?:telemetry|policy)\/|\/(?:Hedge|Fallback|Chaos|CircuitBreaker|Bulkhead|RateLimit|Adaptive)/.test(file)))
+      .toEqual(["policy/Resilience.js"])
   })
 
   it("keeps its internals to itself", () => {

@@ -97,6 +97,8 @@ const minified = async (contents: string, folder: string): Promise<Uint8Array> =
     bundle: true,
     minify: true,
     write: false,
+    // Without the "paths" of tsconfig.json, which would take the package's name for its sources.
+    tsconfigRaw: {},
     format: "esm",
     platform: "browser",
     target: "es2022",
