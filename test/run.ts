@@ -3,6 +3,9 @@
  *
  * The static checks run two at a time and speak only when they fail. The tests come after them, alone on the machine,
  * because some of them measure time. The last line is the sum of both.
+ *
+ * What takes long is done once: one compiler judges the tests of types and all other files, and test/architecture.test.ts looks at the
+ * package that was packed.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync } from "node:fs"
@@ -27,25 +30,39 @@ interface VitestReport {
 /** A step that takes longer than this hangs; it is ended and has failed. */
 const patienceMillis = 5 * 60_000
 
-const run = (command: string, args: ReadonlyArray<string>, loud: boolean) =>
-  new Promise<{ readonly ok: boolean; readonly output: string }>((resolve) => {
+interface Ran {
+  readonly ok: boolean
+  /** What it printed, unless it was loud. */
+  readonly output: string
+}
+
+const run = (command: string, args: ReadonlyArray<string>, { env, loud = false }: { readonly env?: NodeJS.ProcessEnv; readonly loud?: boolean } = {}) =>
+  new Promise<Ran>((resolve) => {
     let output = ""
-    const child = spawn(command, args, { stdio: loud ? "inherit" : "pipe", timeout: patienceMillis })
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: loud ? "inherit" : "pipe", timeout: patienceMillis })
     child.stdout?.on("data", (chunk) => output += chunk)
     child.stderr?.on("data", (chunk) => output += chunk)
     child.on("error", (error) => resolve({ ok: false, output: output + error }))
     child.on("close", (code) => resolve({ ok: code === 0, output }))
   })
 
-/** Runs one script of package.json; what it printed is shown when it fails. */
-const script = async (name: string): Promise<Sum> => {
+/** Tells of a step when it is over; what it printed is shown when it fails. */
+const quietly = async <A extends Ran>(name: string, step: Promise<A>): Promise<A> => {
   const start = performance.now()
-  const { ok, output } = await run("npm", ["run", "--silent", name], false)
+  const ran = await step
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
-  console.log(`${ok ? "✓" : "✗"} ${name} (${seconds} s)`)
-  if (!ok) console.log(output.trimEnd())
+  console.log(`${ran.ok ? "✓" : "✗"} ${name} (${seconds} s)`)
+  if (!ran.ok) console.log(ran.output.trimEnd())
+  return ran
+}
+
+const check = async (name: string, command: string, ...args: ReadonlyArray<string>): Promise<Sum> => {
+  const { ok } = await quietly(name, run(command, args))
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }
 }
+
+/** Runs one script of package.json. */
+const script = (name: string): Promise<Sum> => check(name, "npm", "run", "--silent", name)
 
 /**
  * A file can fail although none of its tests does: it does not load, or has a type error outside a test. Such a file
@@ -63,29 +80,47 @@ const summarise = (report: VitestReport, ok: boolean): Sum => {
   }
 }
 
-const vitest = async (): Promise<Sum> => {
+const vitest = async (args: ReadonlyArray<string>, options: { readonly env?: NodeJS.ProcessEnv; readonly loud?: boolean } = {}) => {
   const folder = "test/.cache"
   const file = `${folder}/vitest-${process.pid}.json`
   mkdirSync(folder, { recursive: true })
-  const { ok } = await run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`], true)
+  const ran = await run("vitest", ["run", ...args, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`], options)
   try {
-    return summarise(JSON.parse(readFileSync(file, "utf8")), ok)
+    return { ...ran, sum: summarise(JSON.parse(readFileSync(file, "utf8")), ran.ok) }
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 }
+    return { ...ran, ok: false, sum: { passed: 0, failed: 1, skipped: 0 } }
   } finally {
     rmSync(file, { force: true })
   }
 }
 
-const inOrder = async (names: ReadonlyArray<string>): Promise<ReadonlyArray<Sum>> => {
+/** The tests of types, and with them whatever the same compiler finds in any other file. */
+const types = async (): Promise<Sum> => {
+  const { sum } = await quietly("types", vitest(["--typecheck.only", "--typecheck.ignoreSourceErrors=false"]))
+  return sum
+}
+
+const inOrder = async (...steps: ReadonlyArray<() => Promise<Sum>>): Promise<ReadonlyArray<Sum>> => {
   const sums: Array<Sum> = []
-  for (const name of names) sums.push(await script(name))
+  for (const step of steps) sums.push(await step())
   return sums
 }
 
+const src = () => check("types of src, without those of Node", "tsc", "-p", ".ci/tsconfig.src.json")
+
 // The package is built last: oxlint, which is done by then, looks into an earlier build where there is one.
-const sums = (await Promise.all([inOrder(["check", "floors", "pack"]), inOrder(["lint"])])).flat()
-sums.push(await vitest())
+const checks = (await Promise.all([
+  inOrder(() => script("lint")),
+  inOrder(types, src, () => script("floors"), () => script("pack"))
+])).flat()
+
+const { name, version } = JSON.parse(readFileSync("package.json", "utf8"))
+const isPacked = checks.at(-1)?.failed === 0
+const tests = await vitest(["--typecheck.enabled=false"], {
+  env: isPacked ? { PACKED: `test/.cache/${name}-${version}.tgz` } : {},
+  loud: true
+})
+const sums = [...checks, tests.sum]
 
 const total = (of: keyof Sum) => sums.reduce((sum, each) => sum + each[of], 0)
 const skipped = total("skipped")

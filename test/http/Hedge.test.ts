@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import * as TestContext from "effect/TestContext"
 import * as fc from "fast-check"
 import * as Hedge from "../../src/http/Hedge.ts"
 import * as Resilience from "../../src/policy/Resilience.ts"
@@ -16,6 +15,7 @@ import * as CircuitBreaker from "../../src/strategy/CircuitBreaker.ts"
 import * as RetryBudget from "../../src/strategy/RetryBudget.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import * as Recorder from "../../src/testing/Recorder.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
 import { serve, settled } from "../support/server.ts"
@@ -233,9 +233,9 @@ describe("laws of Hedge over HTTP", () => {
             const recorder = yield* Recorder.Recorder
             const client = (yield* HttpClient.HttpClient).pipe(Resilience.withHedge({ delay, maxAttempts }))
             const fiber = yield* Effect.fork(client.get(url))
-            yield* TestClock.adjust(interruptedAt)
+            yield* Effect.sleep(interruptedAt)
             const exit = yield* Fiber.interrupt(fiber)
-            yield* TestClock.adjust("1 second")
+            yield* Effect.sleep("1 second")
             const requests = yield* HttpScript.requests
             assert.isAtMost(requests.length, maxAttempts)
             assert.notInclude(requests.map(({ state }) => state), "waiting")
@@ -252,7 +252,7 @@ describe("laws of Hedge over HTTP", () => {
           }).pipe(
             Effect.provide(Recorder.layer),
             Effect.provide(HttpScript.layer(script)),
-            Effect.provide(TestContext.TestContext),
+            Simulation.run,
             Effect.runPromise
           )
       ),
@@ -261,8 +261,8 @@ describe("laws of Hedge over HTTP", () => {
 
   it("hedges, over many calls, are no more than the budget's part of the successes", () =>
     fc.assert(
-      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 20, maxLength: 60 }), (slow) =>
-        Effect.gen(function*() {
+      fc.property(fc.array(fc.boolean(), { minLength: 20, maxLength: 60 }), (slow) =>
+        Simulation.runSync(Effect.gen(function*() {
           const budget = yield* RetryBudget.make({ ratio: 0.2, floorPerSecond: 10, window: "1 hour" })
           let next = 0
           const peer = Effect.suspend(() => next++ >= 0 && current ? Effect.never : Effect.void)
@@ -281,7 +281,7 @@ describe("laws of Hedge over HTTP", () => {
             const hedges = sent.reduce((sum, attempts) => sum + attempts - 1, 0)
             assert.isAtMost(hedges, 0.2 * successes + 1e-9)
           }
-        }).pipe(Effect.provide(TestContext.TestContext), Effect.runPromise)),
+        }))),
       { numRuns: 300 }
     ), 60_000)
 
@@ -292,12 +292,11 @@ describe("laws of Hedge over HTTP", () => {
         if (which === "infinite" && failing || answer === "hang") return Promise.resolve()
         const play = (decorate: (client: HttpClient.HttpClient) => HttpClient.HttpClient) =>
           Effect.gen(function*() {
-            const fiber = yield* Effect.fork(Effect.exit(decorate(yield* HttpClient.HttpClient).get(url)))
-            yield* TestClock.adjust("1 second")
-            const exit = Exit.map(yield* Fiber.join(fiber), (response) => response.status)
+            const exit = Exit.map(yield* Effect.exit(decorate(yield* HttpClient.HttpClient).get(url)), (response) => response.status)
+            yield* Effect.sleep("1 second")
             const outcome = Exit.isFailure(exit) ? Cause.squash(exit.cause) : exit.value
             return [outcome instanceof Error ? outcome.message : outcome, yield* HttpScript.timeline, yield* states]
-          }).pipe(Effect.provide(HttpScript.layer([answer])), Effect.provide(TestContext.TestContext), Effect.runPromise)
+          }).pipe(Effect.provide(HttpScript.layer([answer])), Simulation.run, Effect.runPromise)
         const options = which === "infinite" ? { delay: Infinity, maxAttempts: 5 } : { delay: 0, maxAttempts: 1 }
         return Promise.all([play((client) => client), play(Resilience.withHedge(options))]).then(([plain, hedged]) =>
           assert.deepStrictEqual(hedged, plain))

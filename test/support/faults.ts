@@ -43,10 +43,9 @@ const pour = (response: http.ServerResponse, chunk: Buffer): void => {
 }
 
 /** Answers with a status, and a body that ends well or not. */
-export const status =
-  (code: number, { body = "", ending = "complete", framing = "length", headers = {} }: Answer = {}): Handler =>
-  (request, response) => {
-    const all = bytesOf(body)
+export const status = (code: number, { body = "", ending = "complete", framing = "length", headers = {} }: Answer = {}): Handler => {
+  const all = bytesOf(body)
+  return (request, response) => {
     response.writeHead(code, framing === "length" && ending !== "endless" ? { "content-length": all.length, ...headers } : headers)
     if (ending === "complete") return void response.end(all)
     response.flushHeaders()
@@ -60,6 +59,7 @@ export const status =
     else if ("resetAfter" in ending) sent(ending.resetAfter, () => socket.resetAndDestroy())
     else sent(ending.finAfter, () => socket.end())
   }
+}
 
 /** Receives, and never answers. */
 export const hang: Handler = () => {}

@@ -83,20 +83,27 @@ const compile = (folder: string): Promise<ReadonlyMap<string, string>> =>
 const runInChild = async (folder: string, next: () => Prepared | undefined, answer: (id: string, failure: string | undefined) => void) => {
   let child: ChildProcess | undefined
   let output = ""
-  const start = () => {
-    const started = fork(path.join(here, "child.ts"), {
-      execArgv: ["--import", "tsx"],
-      env: { ...process.env, TSX_TSCONFIG_PATH: path.join(folder, "tsconfig.json") },
-      stdio: ["ignore", "pipe", "pipe", "ipc"]
+  /** A process that has loaded what it needs: that is no time of an example. */
+  const start = () =>
+    new Promise<ChildProcess>((resolve, reject) => {
+      const started = fork(path.join(here, "child.ts"), {
+        execArgv: ["--import", "tsx"],
+        env: { ...process.env, TSX_TSCONFIG_PATH: path.join(folder, "tsconfig.json") },
+        stdio: ["ignore", "pipe", "pipe", "ipc"]
+      })
+      started.stdout?.on("data", (chunk) => output += chunk)
+      started.stderr?.on("data", (chunk) => output += chunk)
+      const onExit = (code: number | null) => reject(new Error(`the process that runs examples ended with code ${code}: ${output}`))
+      started.once("exit", onExit)
+      started.once("message", () => {
+        started.off("exit", onExit)
+        resolve(started)
+      })
     })
-    started.stdout?.on("data", (chunk) => output += chunk)
-    started.stderr?.on("data", (chunk) => output += chunk)
-    return started
-  }
   for (let example = next(); example !== undefined; example = next()) {
     const id = nameOf(example.example)
     const question: Question = { id, url: pathToFileURL(example.path).href, comparisons: example.comparisons }
-    const running = child ?? start()
+    const running = child ?? await start()
     output = ""
     const failure = await new Promise<string | undefined>((resolve) => {
       const onExit = (code: number | null) => resolve(`the process ended with code ${code}`)

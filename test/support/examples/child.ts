@@ -43,3 +43,6 @@ process.on("message", async ({ id, url, comparisons }: Question) => {
   const answer: Answer = { id, failure: failures[0] }
   process.send?.(answer)
 })
+
+// Ready: whoever waits for that knows from now on whose time it is.
+process.send?.("ready")
