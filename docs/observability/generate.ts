@@ -1,10 +1,12 @@
 /**
  * Writes the dashboard and the rules beside this file: `npx tsx docs/observability/generate.ts`. A test sees to it that they are up to date.
  */
-import { Instrument } from "effect-resilience"
+import * as Instrument from "../../src/core/Instrument.ts"
 import { readFileSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
+import { type Description, troubles } from "../examples/metrics/trouble.ts"
 import { dashboard } from "./dashboard.ts"
+import { configuration } from "./prometheus.ts"
 import { tests } from "./rules-tests.ts"
 import * as Rules from "./rules.ts"
 import * as Yaml from "./yaml.ts"
@@ -22,23 +24,35 @@ export const rulesFile = (settings?: Rules.Settings): string => {
 const labels = (instrument: Instrument.Instrument): string => instrument.labels.map(({ name }) => `\`${name}\``).join(", ")
 
 /** The list of all metrics, for the page about them. */
-const table = (): string =>
+const metricTable = (): string =>
   [
     "| metric | kind | unit | labels | |",
     "| --- | --- | --- | --- | --- |",
     ...Instrument.all.map((each) => `| \`${each.name}\` | ${each.kind} | \`${each.unit}\` | ${labels(each)} | ${each.description} |`)
   ].join("\n")
 
-const page = path.join(import.meta.dirname, "../metrics.md")
+const described: ReadonlyArray<readonly [string, Description]> = Object.entries(troubles)
 
-/** The page as it is, with the list as it should be. */
-const withTable = (text: string): string =>
-  text.replace(/(?<=<!-- metrics: [^\n]* -->\n)[^]*?(?=<!-- end of metrics -->)/, () => `${table()}\n`)
+/** What can go wrong in the demo. */
+const troubleTable = (): string =>
+  [
+    "| trouble | what happens | alert |",
+    "| --- | --- | --- |",
+    ...described.map(([name, { alerts, says }]) => `| \`${name}\` | ${says} | ${Object.keys(alerts).map((alert) => `\`${alert}\``).join(", ")} |`)
+  ].join("\n")
+
+/** A page as it is, with a table of it as it should be. */
+const withTable = (page: string, name: string, table: string): string =>
+  readFileSync(path.join(import.meta.dirname, page), "utf8")
+    .replace(new RegExp(`(?<=<!-- ${name}: [^\\n]* -->\\n)[^]*?(?=<!-- end of ${name} -->)`), () => `${table}\n`)
 
 /** Each file, and what stands in it. */
 export const files = (): Readonly<Record<string, string>> => ({
-  "../metrics.md": withTable(readFileSync(page, "utf8")),
+  "../metrics.md": withTable("../metrics.md", "metrics", metricTable()),
+  "README.md": withTable("README.md", "troubles", troubleTable()),
   "dashboard.json": `${JSON.stringify(dashboard(), undefined, 2)}\n`,
+  "prometheus.yml": configuration(comment, { target: "127.0.0.1:9464", job: "shop", interval: "5s", rules: "rules.demo.yaml" }),
+  "rules.demo.yaml": rulesFile(Rules.quick),
   "rules.yaml": rulesFile(),
   "rules.test.yaml": Yaml.document(comment, tests)
 })

@@ -4,13 +4,14 @@
  * A histogram of seconds has two names. OpenTelemetry's own translation, which the collector and Prometheus' OTLP receiver do, appends the
  * unit; the exporter of OpenTelemetry for Node does not. A query asks for either, so one dashboard and one file of rules fit both.
  */
-import { Instrument, Label } from "effect-resilience"
+import * as Instrument from "../../src/core/Instrument.ts"
+import * as Label from "../../src/core/Label.ts"
 
 /** A label of a metric, as Prometheus spells it. */
 export const labelOf = ({ name }: Pick<Label.Label, "name">): string => name.replace(/[^a-zA-Z0-9_]/g, "_")
 
 export const client = labelOf(Label.name)
-export const reason = labelOf(Label.giveUpReason)
+export const reason = labelOf(Label.endReason)
 export const key = labelOf(Label.key)
 export const guard = labelOf(Label.guard)
 export const server = labelOf(Label.serverAddress)
@@ -26,7 +27,8 @@ export const namesOf = (instrument: Instrument.Instrument, part: "bucket" | "sum
 /** What a series must say: `["job", "=~", "$job"]`. */
 export type Matcher = readonly [label: string, operator: "=" | "!=" | "=~" | "!~", value: string]
 
-const within = (matchers: ReadonlyArray<Matcher>): string =>
+/** Matchers as a selector: nothing where there are none. */
+export const within = (matchers: ReadonlyArray<Matcher>): string =>
   matchers.length === 0 ? "" : `{${matchers.map(([label, operator, value]) => `${label}${operator}${JSON.stringify(value)}`).join(",")}}`
 
 /** The series of a counter or a gauge. */
@@ -42,7 +44,7 @@ export const partOf = (
 
 /** How much a second, summed up. */
 export const rateOf = (selector: string, window: string, ...by: ReadonlyArray<string>): string =>
-  `sum by (${by.join(", ")}) (rate(${selector}[${window}]))`
+  `sum${by.length === 0 ? "" : ` by (${by.join(", ")}) `}(rate(${selector}[${window}]))`
 
 /** A quantile of a histogram. */
 export const quantileOf = (
@@ -57,7 +59,7 @@ export const quantileOf = (
 export const ended: Matcher = [labelOf(Label.errorType), "!=", "interrupted"]
 
 /** Which give-ups are an outage: a healthy peer that says no is none. */
-export const outage: Matcher = [reason, "!=", "Terminal"]
+export const outage: Matcher = [reason, "!=", "Refused"]
 
 /** Which part of a connection is the wait for it. */
 export const pool: Matcher = [labelOf(Label.connectionPhase), "=", "pool"]

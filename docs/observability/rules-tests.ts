@@ -1,7 +1,8 @@
 /**
  * What the rules are tested with, by `promtool test rules`: each alert fires on what it is for, and on nothing that is well.
  */
-import { Instrument, Label } from "effect-resilience"
+import * as Instrument from "../../src/core/Instrument.ts"
+import * as Label from "../../src/core/Label.ts"
 import * as P from "./promql.ts"
 
 /** A series, and its values minute by minute. */
@@ -33,12 +34,13 @@ const attempts = (named: 0 | 1, fast: number) => histogram(Instrument.requestDur
 const waits = (named: 0 | 1, fast: number) =>
   histogram(Instrument.connectionPhase, named, { [P.server]: "api.test", [P.labelOf(Label.connectionPhase)]: "pool" }, fast)
 
-/** A hundred calls a minute, of which a healthy peer refuses ten. */
+/** A hundred calls a minute, of which a healthy peer refuses ten, and ten whose responses are about to be read. */
 const well: ReadonlyArray<Input> = [
   [of(Instrument.attempts), "0+100x20"],
   [of(Instrument.calls, { [P.labelOf(Label.outcome)]: "Succeeded" }), "0+90x20"],
   [of(Instrument.calls, { [P.labelOf(Label.outcome)]: "GaveUp" }), "0+10x20"],
-  [of(Instrument.giveUps, { [P.reason]: "Terminal" }), "0+10x20"],
+  [of(Instrument.giveUps, { [P.reason]: "Refused" }), "0+10x20"],
+  [of(Instrument.unreadResponses), "10x20"],
   [exhausted, "0x20"],
   [balance, "10x20"],
   [open, "0x20"]
@@ -61,6 +63,9 @@ const cases: ReadonlyArray<readonly [name: string, input: ReadonlyArray<Input>, 
   ["a budget has nothing left", but([balance, "0.5x20"]), ["ResilienceBudgetEmpty"]],
   ["a breaker is open", but([open, "0x10 1x10"]), ["ResilienceBreakerOpen"]],
   ["one call of ten fails", but([of(Instrument.giveUps, { [P.reason]: "AttemptsExhausted" }), "0+10x20"]), ["ResilienceGiveUps"]],
+  ["one call of ten meets an expired certificate", but([of(Instrument.giveUps, { [P.reason]: "Terminal" }), "0+10x20"]), ["ResilienceGiveUps"]],
+  ["responses pile up", but([of(Instrument.unreadResponses), "0+1x20"]), ["ResilienceResponsesUnread"]],
+  ["many responses are unread now and then", but([of(Instrument.unreadResponses), "50 0 50 50 0 50 50 0 50 50 0 50 50 0 50 50 0 50 50 0 50"]), []],
   ...([0, 1] as const).flatMap((named) => {
     const how = named === 0 ? "as the exporter for Node names it" : "as OTLP names it"
     return [

@@ -1,7 +1,7 @@
 /**
  * The recording and alert rules, as data.
  */
-import { Instrument } from "effect-resilience"
+import * as Instrument from "../../src/core/Instrument.ts"
 import * as P from "./promql.ts"
 
 /** How fast is looked, and what is too much. Times as Prometheus writes them: "5m". */
@@ -19,6 +19,8 @@ export interface Settings {
   readonly attemptP99: number
   /** How long it may wait for a connection, in seconds. */
   readonly poolP99: number
+  /** How many responses of a client may be neither read nor released, all the while. */
+  readonly unread: number
 }
 
 /** What the committed files are made with. */
@@ -29,8 +31,12 @@ export const defaults: Settings = {
   retryRatio: 0.1,
   giveUpRatio: 0.05,
   attemptP99: 1,
-  poolP99: 0.1
+  poolP99: 0.1,
+  unread: 10
 }
+
+/** The same limits, and times that nobody has to wait for: for the demo. */
+export const quick: Settings = { ...defaults, window: "30s", soon: "5s", later: "15s" }
 
 export interface Recording {
   readonly record: string
@@ -105,7 +111,7 @@ export const rules = (settings: Settings = defaults): Rules => {
         soon,
         `sum by (job, ${P.client}, ${P.key}) (${P.series(Instrument.breakerKeys)}) > 0`,
         `${about}: a circuit breaker is not closed`,
-        `{{ $value }} keys of ${about} ({{ $labels.${P.key} }}) are open or half open, and calls are rejected.`
+        `Calls of ${about} ({{ $labels.${P.key} }}) are rejected: open or half open keys: {{ $value }}. See resilience_rejections_total for how many.`
       ),
       alert(
         "ResilienceGiveUps",
@@ -121,7 +127,7 @@ export const rules = (settings: Settings = defaults): Rules => {
         later,
         `${names.attemptP99} > ${settings.attemptP99}`,
         `${about}: attempts are slow`,
-        `One attempt of a hundred of ${about} takes ${time} or more.`
+        `One attempt of a hundred of ${about} takes about ${time}.`
       ),
       alert(
         "ResiliencePoolWait",
@@ -129,7 +135,15 @@ export const rules = (settings: Settings = defaults): Rules => {
         later,
         `${names.poolP99} > ${settings.poolP99}`,
         `{{ $labels.${P.server} }}: requests wait for a connection`,
-        `One request of a hundred to {{ $labels.${P.server} }} waits ${time} or more for a connection: the pool is too small, or bodies are not read.`
+        `One request of a hundred to {{ $labels.${P.server} }} waits about ${time} for a connection: the pool is too small, or bodies are not read.`
+      ),
+      alert(
+        "ResilienceResponsesUnread",
+        "warning",
+        soon,
+        `max by (${perClient.join(", ")}) (min_over_time(${P.series(Instrument.unreadResponses)}[${window}])) > ${settings.unread}`,
+        `${about}: responses are not read`,
+        `{{ $value }} responses of ${about} or more were neither read nor released for ${window}: they take memory, and connections where their bodies are long. The log has a line ResponseUnread for each that is too old.`
       )
     ]
   }

@@ -134,7 +134,7 @@ export const giveUps: Instrument = counter(
   "{call}",
   "Calls that ended with a failure.",
   Label.name,
-  Label.giveUpReason
+  Label.endReason
 )
 
 /** Attempts that were begun beside others. @since 0.1.0 @category calls */

@@ -87,6 +87,15 @@ export const giveUpReason: Closed = {
   })
 }
 
+/**
+ * Why a call ended with a failure. "Refused" is a `Terminal` of a healthy peer, which said no: that is no outage, as an expired certificate
+ * and an open breaker are, which end a call too.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const endReason: Closed = { name: Semconv.RESILIENCE_REASON, values: [...giveUpReason.values, "Refused"] }
+
 /** Why an attempt was begun beside others. @since 0.1.0 @category labels */
 export const hedgeReason: Closed = {
   name: Semconv.RESILIENCE_REASON,
@@ -292,6 +301,10 @@ export const ofStatus = (status: number): string => {
   const itself = registered(String(status))
   return itself === unknown ? registered(`${Math.floor(status / 100)}00`) : itself
 }
+
+/** The label of why a call was given up: `endReason`. @since 0.1.0 @category values */
+export const ofGiveUp = (because: Decision.GiveUpReason, { _tag }: Failure.Failure): string =>
+  because === "Terminal" && _tag === "Refused" ? "Refused" : because
 
 const inErrorTypes = oneOf(errorTypes, unknown)
 

@@ -99,8 +99,9 @@ export const fromEvent = (event: Event.Event, bounds: Bounds): ReadonlyArray<Mea
     case "AttemptWon":
       return [make(Instrument.hedgesWon, 1, name, event.attempt === 1 ? "first" : "hedge")]
     case "CallEnded": {
-      const ended = make(Instrument.calls, 1, name, event.end._tag)
-      return event.end._tag === "GaveUp" ? [ended, make(Instrument.giveUps, 1, name, event.end.because)] : [ended]
+      const { end } = event
+      const ended = make(Instrument.calls, 1, name, end._tag)
+      return end._tag === "GaveUp" ? [ended, make(Instrument.giveUps, 1, name, Label.ofGiveUp(end.because, end.failure))] : [ended]
     }
     case "FallbackUsed":
       return [make(Instrument.fallbacks, 1, name, event.source)]

@@ -70,7 +70,7 @@ const begin = (meter: Meter.Meter, name: string): void => {
 
 const beginning = [
   { instrument: Instrument.calls, label: Label.outcome },
-  { instrument: Instrument.giveUps, label: Label.giveUpReason },
+  { instrument: Instrument.giveUps, label: Label.endReason },
   { instrument: Instrument.failures, label: Label.failure }
 ]
 

@@ -8,7 +8,7 @@ import { assert, describe, it } from "vitest"
 import { dashboard, rows } from "../../docs/observability/dashboard.ts"
 import { files } from "../../docs/observability/generate.ts"
 import * as P from "../../docs/observability/promql.ts"
-import { rules } from "../../docs/observability/rules.ts"
+import { defaults, quick, rules, type Settings } from "../../docs/observability/rules.ts"
 import * as Instrument from "../../src/core/Instrument.ts"
 import { requireBinary } from "../support/debian.ts"
 
@@ -36,6 +36,12 @@ describe("docs/observability", () => {
     assert.strictEqual(new Set(cells).size, cells.length)
   })
 
+  it("alerts the demo of the same, only sooner", () => {
+    const names = (settings?: Settings) => rules(settings).alerts.map(({ alert }) => alert)
+    assert.deepStrictEqual(names(quick), names())
+    assert.deepStrictEqual({ ...quick, window: defaults.window, soon: defaults.soon, later: defaults.later }, defaults)
+  })
+
   it("has an alert for each thing that an operator is woken for", () => {
     assert.deepStrictEqual(rules().alerts.map(({ alert }) => alert), [
       "ResilienceRetryRatioHigh",
@@ -43,7 +49,8 @@ describe("docs/observability", () => {
       "ResilienceBreakerOpen",
       "ResilienceGiveUps",
       "ResilienceAttemptSlow",
-      "ResiliencePoolWait"
+      "ResiliencePoolWait",
+      "ResilienceResponsesUnread"
     ])
   })
 })
@@ -51,8 +58,9 @@ describe("docs/observability", () => {
 describe.skipIf(!requireBinary("promtool", "prometheus"))("promtool", () => {
   const promtool = (...args: ReadonlyArray<string>) => execFileSync("promtool", args, { cwd: folder, encoding: "utf8", stdio: "pipe" })
 
-  it("accepts the rules", () => {
+  it("accepts the rules, and the configuration of the demo with its own", () => {
     assert.include(promtool("check", "rules", "rules.yaml"), "SUCCESS")
+    assert.include(promtool("check", "config", "prometheus.yml"), "rules.demo.yaml\n  SUCCESS")
   })
 
   it("sees each alert fire on what it is for, and on nothing that is well", () => {

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
+import { configuration } from "../../docs/observability/prometheus.ts"
 
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>
@@ -33,13 +34,6 @@ export interface Options {
   readonly interval: string
 }
 
-const configuration = ({ interval, target }: Options): string =>
-  JSON.stringify({
-    global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
-    rule_files: ["rules.yaml"],
-    scrape_configs: [{ job_name: "test", static_configs: [{ targets: [target] }] }]
-  })
-
 const end = (child: ChildProcess): Effect.Effect<void> =>
   Effect.async((resume) => {
     if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
@@ -53,6 +47,8 @@ const begin = (folder: string): Effect.Effect<ChildProcess, never, Scope.Scope> 
       spawn("prometheus", [
         `--config.file=${path.join(folder, "prometheus.yaml")}`,
         `--storage.tsdb.path=${path.join(folder, "data")}`,
+        // A target is scraped at once, and not after 5 s.
+        "--scrape.discovery-reload-interval=100ms",
         // A port that is free: it says which.
         "--web.listen-address=127.0.0.1:0"
       ], { stdio: ["ignore", "ignore", "pipe"] })
@@ -95,7 +91,7 @@ export const prometheus = (options: Options): Effect.Effect<Prometheus, never, S
       Effect.sync(() => mkdtempSync(path.join(tmpdir(), "prometheus-"))),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
     )
-    writeFileSync(path.join(folder, "prometheus.yaml"), configuration(options))
+    writeFileSync(path.join(folder, "prometheus.yaml"), configuration("For a test.", { ...options, job: "test", rules: "rules.yaml" }))
     writeFileSync(path.join(folder, "rules.yaml"), options.rules)
     const api = yield* Effect.flatMap(begin(folder), ready)
     return {

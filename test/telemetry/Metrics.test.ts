@@ -9,7 +9,9 @@ import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
+import type * as Decision from "../../src/core/Decision.ts"
 import type { Event } from "../../src/core/Event.ts"
+import * as Failure from "../../src/core/Failure.ts"
 import { InvalidOption } from "../../src/core/InvalidOption.ts"
 import * as Instrument from "../../src/core/Instrument.ts"
 import * as Measurement from "../../src/core/Measurement.ts"
@@ -70,7 +72,7 @@ describe("Metrics", () => {
         assert.deepStrictEqual(yield* counted("m1"), {
           "resilience.calls Succeeded": 1,
           "resilience.calls GaveUp": 1,
-          "resilience.give_ups Terminal": 1,
+          "resilience.give_ups Refused": 1,
           "resilience.attempts": 4,
           "resilience.failures Unavailable": 1,
           "resilience.failures Throttled": 1,
@@ -85,6 +87,25 @@ describe("Metrics", () => {
         assert.includeMembers(all, ["http.client.request.duration GET users.test 80 503 503", "http.client.request.duration GET users.test 80 404 404"])
       })
     ))
+
+  it("tells a healthy peer that says no from everything else that ends a call at once", () => {
+    const asItIs = { name: (name: string) => name, key: (key: string) => key, server: () => ({ address: "", port: "" }) }
+    const reasonOf = (because: Decision.GiveUpReason, failure: Failure.Failure) => {
+      const end: Event = {
+        _tag: "CallEnded",
+        call: { id: 1, name: "users" },
+        at: 0,
+        attempts: 1,
+        waited: 0,
+        end: { _tag: "GaveUp", because, failure, wait: Option.none() }
+      }
+      return Measurement.fromEvent(end, asItIs).find(({ instrument }) => instrument === Instrument.giveUps)?.labels[1]
+    }
+    assert.strictEqual(reasonOf("Terminal", Failure.refused(404)), "Refused")
+    assert.strictEqual(reasonOf("Terminal", Failure.untrusted("CERT_HAS_EXPIRED")), "Terminal")
+    assert.strictEqual(reasonOf("Terminal", Failure.rejected("CircuitOpen")), "Terminal")
+    assert.strictEqual(reasonOf("AttemptsExhausted", Failure.refused(404)), "AttemptsExhausted")
+  })
 
   it.effect("has the counters of a call at 0 before any of them counts", () =>
     Effect.gen(function*() {
