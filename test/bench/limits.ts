@@ -1,6 +1,6 @@
 /**
  * What the library costs at most, relative to the bare platform client in the same run. Where it cannot cost as little as was asked
- * for, what was asked stands beside it; docs/adr/0021 says why.
+ * for, what was asked stands beside it; docs/adr/0021 and 0022 say why.
  */
 import type { Section, Verdict } from "./report.ts"
 
