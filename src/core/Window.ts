@@ -212,16 +212,18 @@ const advance = (self: TimeWindow, now: Millis): TimeWindow => {
   if (index < self.newest) return { ...self, newest: index }
   const begun = index - self.newest
   if (begun >= bucketCount || self.counts.calls === 0) return { ...self, newest: index, older: noBuckets, past: none, counts: none }
-  const older = [...self.older, minus(self.counts, self.past), ...noBuckets.slice(0, begun - 1)].slice(begun)
-  const past = older.reduce(sum, none)
-  return { ...self, newest: index, older, past, counts: past }
+  // The oldest go, and what was the newest comes behind the others. In those after it nothing was counted.
+  let { calls, failures, slow } = self.counts
+  for (const gone of self.older.slice(0, begun)) {
+    calls -= gone.calls
+    failures -= gone.failures
+    slow -= gone.slow
+  }
+  const past: Counts = { calls, failures, slow }
+  const older = self.older.slice().copyWithin(0, begun)
+  older[bucketCount - 1 - begun] = minus(self.counts, self.past)
+  return { ...self, newest: index, older: older.fill(none, bucketCount - begun), past, counts: past }
 }
-
-const sum = (one: Counts, other: Counts): Counts => ({
-  calls: one.calls + other.calls,
-  failures: one.failures + other.failures,
-  slow: one.slow + other.slow
-})
 
 const minus = (one: Counts, other: Counts): Counts => ({
   calls: one.calls - other.calls,

@@ -63,7 +63,7 @@ export interface Admission {
 export interface Passing {
   /** Gives a ticket where the key is closed for no call, and changes nothing: `Breaker.pass`. */
   readonly admit: (key: string, now: Millis) => Breaker.Ticket | undefined
-  /** Counts a success, where that is all there is to record, and says whether it has: `Breaker.canWait`. */
+  /** Records what came of a call, or changes nothing and says `false`: where that is a transition, of which the call has to tell. */
   readonly record: (key: string, ticket: Breaker.Ticket, outcome: Outcome.Outcome, now: Millis) => boolean
 }
 
@@ -165,6 +165,12 @@ interface Cell {
 /** The state with all that was recorded. */
 const whole = ({ state, successes }: Cell): Breaker.State => Breaker.addSuccesses(state, successes)
 
+/** Replaces it by one that came of the whole. */
+const put = (cell: Cell, state: Breaker.State): void => {
+  cell.state = state
+  cell.successes = 0
+}
+
 class Memory implements Store {
   private readonly owner: Owner
   private readonly cells: Keyed.Keyed<Cell>
@@ -186,8 +192,14 @@ class Memory implements Store {
     admit: (key, now) => Breaker.pass(this.cell(key, now).state, now),
     record: (key, ticket, outcome, now) => {
       const cell = this.cells.peek(key)
-      if (cell === undefined || !Breaker.canWait(this.owner.settings, cell.state, ticket, outcome, now)) return false
-      cell.successes++
+      if (cell === undefined) return true
+      const { settings } = this.owner
+      if (Breaker.canWait(settings, cell.state, ticket, outcome, now)) cell.successes++
+      else {
+        const state = Breaker.record(settings, whole(cell), ticket, outcome, now)
+        if (state.generation !== cell.state.generation) return false
+        put(cell, state)
+      }
       return true
     }
   }
@@ -206,9 +218,8 @@ class Memory implements Store {
   ): Effect.Effect<Transition | undefined> => {
     if (this.passing.record(key, ticket, outcome, now)) return nothing
     const cell = this.cells.peek(key)
-    return cell === undefined
-      ? nothing
-      : this.moved(this.move(key, cell, Breaker.record(this.owner.settings, whole(cell), ticket, outcome, now)))
+    if (cell === undefined) return nothing
+    return Effect.succeed(this.move(key, cell, Breaker.record(this.owner.settings, whole(cell), ticket, outcome, now)))
   }
 
   readonly state = (key: string, now: Millis): Effect.Effect<Breaker.State> =>
@@ -248,14 +259,9 @@ class Memory implements Store {
     this.generation = Math.max(this.generation, state.generation + 1)
   }
 
-  private moved(transition: Transition | undefined): Effect.Effect<Transition | undefined> {
-    return transition === undefined ? nothing : Effect.succeed(transition)
-  }
-
   private move(key: string, cell: Cell, after: Breaker.State): Transition | undefined {
     const before = cell.state
-    cell.state = after
-    cell.successes = 0
+    put(cell, after)
     return before.generation === after.generation ? undefined : this.tell(key, before, after)
   }
 

@@ -93,7 +93,7 @@ export interface Guard<in out Ticket, in out A, in E, out E2> {
 export interface Passing<in out Ticket, in A, in E> {
   /** Gives a ticket and changes nothing by it, or gives none: then the guard is asked to `admit`. */
   readonly admit: (key: string, clock: Clock.Clock) => Ticket | undefined
-  /** Takes the ticket of a call back that has given a value; or changes nothing and says `false`: then the guard is asked to `settle`. */
+  /** Takes the ticket of a call back that has ended; or changes nothing and says `false`: then the guard is asked to `settle`. */
   readonly settle: (caller: Caller, ticket: Ticket, exit: Exit.Exit<A, E>) => boolean
 }
 
@@ -122,16 +122,12 @@ const pass = <Ticket, A, Known, E extends Known, R, E2>(
     const ticket = passing.admit(key, clock)
     if (ticket === undefined) return shielded(guard, key, self)
     const caller: Caller = { key, fiber, clock, restore: asItIs }
-    // What a guard has to tell when it settles is told: between the two the call cannot be interrupted.
-    const settled = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
-      Effect.uninterruptible(Effect.suspend(() => guard.settle(caller, ticket, exit)))
+    const ended = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
+      passing.settle(caller, ticket, exit) ? exit : Effect.uninterruptible(Effect.suspend(() => guard.settle(caller, ticket, exit)))
     // Skipped where the call is interrupted, as handlers of an interruptible region are: see `Passing`.
     return Effect.matchCauseEffect(self, {
-      onFailure: (cause) => settled(Exit.failCause(cause)),
-      onSuccess: (value) => {
-        const exit = Exit.succeed(value)
-        return passing.settle(caller, ticket, exit) ? exit : settled(exit)
-      }
+      onFailure: (cause) => ended(Exit.failCause(cause)),
+      onSuccess: (value) => ended(Exit.succeed(value))
     })
   })
 
