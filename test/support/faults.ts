@@ -49,7 +49,7 @@ export const status = (code: number, { body = "", ending = "complete", framing =
     response.writeHead(code, framing === "length" && ending !== "endless" ? { "content-length": all.length, ...headers } : headers)
     if (ending === "complete") return void response.end(all)
     response.flushHeaders()
-    if (ending === "endless") return pour(response, all.length === 0 ? Buffer.alloc(1024, "x") : all)
+    if (ending === "endless") return pour(response, all.length === 0 ? Buffer.alloc(16 * 1024, "x") : all)
     const { socket } = request
     const sent = (size: number, after: () => void): void => {
       if (size === 0) soon(after)
