@@ -169,8 +169,9 @@ export const rows: ReadonlyArray<Row> = [
     ]
   },
   {
-    title: "Idempotency of a server",
+    title: "Server",
     panels: [
+      counted("Turned away", "Requests that were answered in the place of their handler, and why.", Instrument.turnedAway, P.reason),
       counted("Keyed requests", "What was done with requests under a key.", Instrument.keyedRequests, P.labelOf(Label.keyed)),
       counted("Settled keys", "What came of requests that had begun under a key.", Instrument.keysSettled, P.labelOf(Label.settled))
     ]

@@ -18,10 +18,12 @@ import type * as KeyEvent from "./KeyEvent.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Permits from "./Permits.ts"
 import type * as PolicyEvent from "./PolicyEvent.ts"
+import type * as ServerEvent from "./ServerEvent.ts"
 
 export type { Base, Call } from "./EventBase.ts"
 export type * from "./KeyEvent.ts"
 export type * from "./PolicyEvent.ts"
+export type * from "./ServerEvent.ts"
 
 /** A call began. @since 0.1.0 @category models */
 export interface CallStarted extends Base {
@@ -353,5 +355,6 @@ export type Event =
   | KeyEvent.IdempotencyBypassed
   | PolicyEvent.PolicyApplied
   | PolicyEvent.PolicyRejected
+  | ServerEvent.RequestTurnedAway
   | ConnectionTraced
   | ResponseUnread

@@ -240,6 +240,15 @@ export const pauses: Instrument = counter(
   Label.key
 )
 
+/** Requests that a server answered in the place of the handler. @since 0.1.0 @category server */
+export const turnedAway: Instrument = counter(
+  "resilience.server.turned_away",
+  "{request}",
+  "Requests that a server turned away, or ended.",
+  Label.name,
+  Label.turnedAway
+)
+
 /** Requests that came to a server's idempotency middleware. @since 0.1.0 @category server */
 export const keyedRequests: Instrument = counter(
   "resilience.idempotency.requests",
@@ -302,6 +311,7 @@ export const all: ReadonlyArray<Instrument> = [
   permitsWaiting,
   guardDelay,
   pauses,
+  turnedAway,
   keyedRequests,
   keysSettled
 ]

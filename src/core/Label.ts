@@ -194,6 +194,12 @@ export const keyed: Closed = {
   })
 }
 
+/** Why a server answered a request in the place of its handler. @since 0.1.0 @category labels */
+export const turnedAway: Closed = {
+  name: Semconv.RESILIENCE_REASON,
+  values: all<Event.RequestTurnedAway["because"]>({ Late: true, OutOfTime: true, Shed: true, GivenUp: true })
+}
+
 /** What came of a key. @since 0.1.0 @category labels */
 export const settled: Closed = {
   name: "resilience.result",

@@ -117,6 +117,8 @@ export const fromEvent = (event: Event.Event, bounds: Bounds): ReadonlyArray<Mea
       return [make(Instrument.keyedRequests, 1, name, event.because)]
     case "IdempotencySettled":
       return [make(Instrument.keysSettled, 1, name, event.as)]
+    case "RequestTurnedAway":
+      return [make(Instrument.turnedAway, 1, name, event.because)]
     case "ConnectionTraced":
       return fromConnection(event.trace, bounds.server(event.trace.origin))
     // Those that are unread are a level, and not what happened; what changes rarely is for logs.

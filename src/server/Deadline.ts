@@ -18,8 +18,11 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { durationMillis, nonEmpty } from "../core/InvalidOption.ts"
 import type { Millis } from "../core/Millis.ts"
+import * as ResendHeader from "../core/ResendHeader.ts"
+import type { RequestTurnedAway } from "../core/ServerEvent.ts"
 import * as TimeoutHeader from "../core/TimeoutHeader.ts"
 import * as Deadline from "../strategy/Deadline.ts"
+import * as Observer from "../strategy/Observer.ts"
 import * as Surroundings from "../strategy/Surroundings.ts"
 import * as Timeout from "../strategy/Timeout.ts"
 import * as Problem from "./Problem.ts"
@@ -31,6 +34,8 @@ import * as Problem from "./Problem.ts"
  * @category models
  */
 export interface Options {
+  /** For events. Default: "deadline". */
+  readonly name?: string | undefined
   /** Which headers are read; of several, the shortest time holds. Default: all that `TimeoutHeader` knows. */
   readonly read?: ReadonlyArray<TimeoutHeader.Encoding> | undefined
   /** What the way there and back takes, and is taken off: from 0. Default: 0. */
@@ -48,6 +53,7 @@ export interface Options {
  *
  * A request whose time is over when it arrives is answered without the handler being begun. The handler's finalizers have run when the
  * 504 is sent. A handler that fails when its time is over is answered 504 too, since that is why; a response that it has given is sent.
+ * Each 504 is told of: `RequestTurnedAway`, because it came `Late` or was `OutOfTime`.
  *
  * **Gotchas**
  *
@@ -91,16 +97,28 @@ export const middleware = (options: Options = {}) => {
       onNone: () => unasked,
       onSome: (asked) => Option.some(Math.min(asked - allowance, atMost))
     })
+  const call = Observer.call(options.name ?? "deadline")
   return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
       Option.match(given(request), {
         onNone: () => app,
-        onSome: (limit) => limit > 0 ? within(app, limit) : Effect.succeed(late)
+        onSome: (limit) => {
+          const turnAway = (because: RequestTurnedAway["because"]) =>
+            Effect.as(
+              Observer.tell(call, (base) => ({ _tag: "RequestTurnedAway", ...base, because, attempt: ResendHeader.attempt(request.headers) })),
+              late
+            )
+          return limit > 0 ? within(app, limit, () => turnAway("OutOfTime")) : turnAway("Late")
+        }
       }))
 }
 
 /** `Deadline.until` with an end of its own: an error of the app's that is called the same is another one. */
-const within = <E, R>(app: HttpApp.Default<E, R>, limit: Millis): HttpApp.Default<E, R> =>
+const within = <E, R>(
+  app: HttpApp.Default<E, R>,
+  limit: Millis,
+  onEnd: () => Effect.Effect<HttpServerResponse.HttpServerResponse>
+): HttpApp.Default<E, R> =>
   Effect.withFiberRuntime((fiber) => {
     const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     const now = clock.unsafeCurrentTimeMillis()
@@ -111,7 +129,7 @@ const within = <E, R>(app: HttpApp.Default<E, R>, limit: Millis): HttpApp.Defaul
       (): IsOver => isOver
     )
     return Effect.catchAll(limited, (error) =>
-      isTheEnd(error) || clock.unsafeCurrentTimeMillis() >= deadline ? Effect.succeed(late) : Effect.fail(error))
+      isTheEnd(error) || clock.unsafeCurrentTimeMillis() >= deadline ? onEnd() : Effect.fail(error))
   })
 
 interface IsOver {

@@ -34,13 +34,12 @@
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Call, Event, IdempotencyRefused } from "../core/Event.ts"
+import type { Call, IdempotencyRefused } from "../core/Event.ts"
 import * as HeaderField from "../core/HeaderField.ts"
 import * as IdempotencyHeader from "../core/IdempotencyHeader.ts"
 import type * as IdempotencyRecord from "../core/IdempotencyRecord.ts"
@@ -257,15 +256,15 @@ const answered = <A, E, R, EC, RC>(
 ): Effect.Effect<A | Response, E, R> => {
   const { call, refusals } = settings
   const known = (as: "Replayed" | "InProgress" | "Mismatch" | "NotKept", response: Response) =>
-    restore(Effect.as(tell(call, (base) => ({ _tag: "IdempotencyAnswered", ...base, record, as })), response))
+    restore(Effect.as(Observer.tell(call, (base) => ({ _tag: "IdempotencyAnswered", ...base, record, as })), response))
   if (Either.isLeft(answer)) {
     return settings.onStoreError === "fail"
       ? restore(refuse(settings, "Store"))
-      : Effect.zipRight(tell(call, (base) => ({ _tag: "IdempotencyBypassed", ...base, record })), app.bypassed)
+      : Effect.zipRight(Observer.tell(call, (base) => ({ _tag: "IdempotencyBypassed", ...base, record })), app.bypassed)
   }
   switch (answer.right._tag) {
     case "Begun":
-      return Effect.zipRight(tell(call, (base) => ({ _tag: "IdempotencyBegan", ...base, record })), app.begun)
+      return Effect.zipRight(Observer.tell(call, (base) => ({ _tag: "IdempotencyBegan", ...base, record })), app.begun)
     case "Busy":
       return known("InProgress", refusals.respond("InProgress"))
     case "Mismatch":
@@ -288,7 +287,7 @@ const holdOf = <E, R>(
   token,
   store,
   onStopped: (why) => refusals.respond(why === "Lost" ? "InProgress" : "TooLong"),
-  onSettled: (as) => tell(call, (base) => ({ _tag: "IdempotencySettled", ...base, record, as }))
+  onSettled: (as) => Observer.tell(call, (base) => ({ _tag: "IdempotencySettled", ...base, record, as }))
 })
 
 /** A store that answers in time, or fails. Its operations can be interrupted wherever they are asked for. */
@@ -311,11 +310,4 @@ const refuse = <E, R>(
   { call, refusals }: Settings<E, R>,
   because: IdempotencyRefused["because"]
 ): Effect.Effect<Response> =>
-  Effect.as(tell(call, (base) => ({ _tag: "IdempotencyRefused", ...base, because })), refusals.respond(because))
-
-const tell = (call: Call, event: (base: { readonly call: Call; readonly at: Millis }) => Event): Effect.Effect<void> =>
-  Effect.withFiberRuntime((fiber) => {
-    const listener = Observer.of(fiber)
-    if (listener === Observer.none) return Effect.void
-    return Effect.flatMap(Clock.currentTimeMillis, (at) => Observer.emit(listener, event({ call, at })))
-  })
+  Effect.as(Observer.tell(call, (base) => ({ _tag: "IdempotencyRefused", ...base, because })), refusals.respond(because))

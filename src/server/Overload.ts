@@ -21,6 +21,7 @@ import { durationMillis } from "../core/InvalidOption.ts"
 import type { Millis } from "../core/Millis.ts"
 import { maxDelay } from "../core/Millis.ts"
 import * as ResendHeader from "../core/ResendHeader.ts"
+import type { RequestTurnedAway } from "../core/ServerEvent.ts"
 import * as GivenUp from "../strategy/GivenUp.ts"
 import * as Loop from "../strategy/Loop.ts"
 import * as Observer from "../strategy/Observer.ts"
@@ -46,6 +47,8 @@ export interface Resend {
  * @category models
  */
 export interface Options<in out E = never, in out R = never> {
+  /** For events. Default: "overload". */
+  readonly name?: string | undefined
   /** Whether a resend is turned away; asked of resends only. Default: none is. */
   readonly shed?: ((resend: Resend) => Effect.Effect<boolean, E, R>) | undefined
   /** What `Retry-After` says at least, in whole seconds: more than 0. Default: 1 second. */
@@ -75,7 +78,8 @@ export const attempt: Effect.Effect<number, never, HttpServerRequest.HttpServerR
  *   `Retry-After` unless it has one.
  *
  * `Retry-After` is what the given up service asked for, where that is longer than `retryAfter`. A client that allows one attempt gives
- * nothing up: it leaves retrying to its caller. Any other failure is not touched.
+ * nothing up: it leaves retrying to its caller. Any other failure is not touched. The first two are told of: `RequestTurnedAway`, because
+ * it was `Shed` or a call was `GivenUp`.
  *
  * **Gotchas**
  *
@@ -112,24 +116,29 @@ export const attempt: Effect.Effect<number, never, HttpServerRequest.HttpServerR
 export const middleware = <E2 = never, R2 = never>(options: Options<E2, R2> = {}) => {
   const { shed } = options
   const least = durationMillis("server/Overload", "retryAfter", options.retryAfter ?? "1 second", { minExclusive: 0, max: maxDelay })
-  const isShed = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean, E2, R2> => {
-    const attempt = ResendHeader.attempt(request.headers)
-    return shed === undefined || attempt === 1 ? Effect.succeed(false) : shed({ request, attempt })
-  }
+  const call = Observer.call(options.name ?? "overload")
   return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | E2, R | R2> =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Effect.flatMap(isShed(request), (turnedAway) =>
-        turnedAway
-          ? Effect.succeed(refusal("Overloaded", "Requests that were sent before are turned away now.", least))
-          : observed(app, least)))
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const attempt = ResendHeader.attempt(request.headers)
+      const turnAway: TurnAway = (because, retryAfter) =>
+        Effect.as(Observer.tell(call, (base) => ({ _tag: "RequestTurnedAway", ...base, because, attempt })), refusal(because, retryAfter))
+      const isShed = shed === undefined || attempt === 1 ? Effect.succeed(false) : shed({ request, attempt })
+      return Effect.flatMap(isShed, (is) => is ? turnAway("Shed", least) : observed(app, least, turnAway))
+    })
 }
+
+/** Answers in the place of the handler, and tells of it. */
+type TurnAway = (
+  because: Extract<RequestTurnedAway["because"], "Shed" | "GivenUp">,
+  retryAfter: Millis
+) => Effect.Effect<HttpServerResponse.HttpServerResponse>
 
 /** What became of the calls of a handler: the longest time that one which was given up asked for, in ms. */
 interface Heard {
   asked: Option.Option<Millis>
 }
 
-const observed = <E, R>(app: HttpApp.Default<E, R>, least: Millis): HttpApp.Default<E, R> =>
+const observed = <E, R>(app: HttpApp.Default<E, R>, least: Millis, turnAway: TurnAway): HttpApp.Default<E, R> =>
   Effect.withFiberRuntime((fiber) => {
     const heard: Heard = { asked: Option.none() }
     const since = GivenUp.now()
@@ -137,7 +146,7 @@ const observed = <E, R>(app: HttpApp.Default<E, R>, least: Millis): HttpApp.Defa
     return Effect.matchCauseEffect(Surroundings.provide(app, Observer.Observer, listener), {
       onFailure: (cause) =>
         isGivenUp(cause, since)
-          ? Effect.succeed(refusal("Upstream unavailable", "A service that this one needs does not answer.", longest(heard, least)))
+          ? turnAway("GivenUp", longest(heard, least))
           : Effect.failCause(cause),
       onSuccess: (response) => Effect.succeed(Option.isSome(heard.asked) ? told(response, longest(heard, least)) : response)
     })
@@ -159,8 +168,13 @@ const isGivenUp = (cause: Cause.Cause<unknown>, since: GivenUp.Moment): boolean 
 
 const seconds = (delay: Millis): string => String(Math.ceil(delay / 1000))
 
-const refusal = (title: string, detail: string, retryAfter: Millis): HttpServerResponse.HttpServerResponse =>
-  Problem.respond({ status: 503, title, detail, headers: { "retry-after": seconds(retryAfter), "x-should-retry": "false" } })
+const problems = {
+  Shed: { title: "Overloaded", detail: "Requests that were sent before are turned away now." },
+  GivenUp: { title: "Upstream unavailable", detail: "A service that this one needs does not answer." }
+}
+
+const refusal = (because: keyof typeof problems, retryAfter: Millis): HttpServerResponse.HttpServerResponse =>
+  Problem.respond({ status: 503, ...problems[because], headers: { "retry-after": seconds(retryAfter), "x-should-retry": "false" } })
 
 /** What the handler has said itself holds. */
 const told = (response: HttpServerResponse.HttpServerResponse, retryAfter: Millis): HttpServerResponse.HttpServerResponse => {

@@ -31,12 +31,13 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import type { Call, Event } from "../core/Event.ts"
+import type { Base, Call, Event } from "../core/Event.ts"
 
 /**
  * Something that listens.
@@ -157,6 +158,19 @@ export const emit = (listener: Listener, event: Event): Effect.Effect<void> => {
   // Whoever interrupts the call is not stopped here: a fiber that is being interrupted runs no handler.
   return told === Effect.void ? told : Effect.catchAllCause(told, died)
 }
+
+/**
+ * Tells the listener of the current fiber what happens now. Where nobody listens no event is made.
+ *
+ * @since 0.1.0
+ * @category emitting
+ */
+export const tell = (about: Call, event: (base: Base) => Event): Effect.Effect<void> =>
+  Effect.withFiberRuntime((fiber) => {
+    const listener = of(fiber)
+    if (listener === none) return Effect.void
+    return Effect.flatMap(Clock.currentTimeMillis, (at) => emit(listener, event({ call: about, at })))
+  })
 
 const died = (cause: unknown): Effect.Effect<void> => Effect.logDebug("effect-resilience: a listener died", cause)
 

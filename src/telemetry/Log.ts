@@ -115,6 +115,7 @@ export const levels: Levels = {
   IdempotencySettled: "Debug",
   IdempotencyRefused: "Debug",
   IdempotencyBypassed: "Warning",
+  RequestTurnedAway: "Debug",
   PolicyApplied: "Info",
   PolicyRejected: "Error",
   ResponseUnread: "Warning"
@@ -272,6 +273,11 @@ const said = (event: Extract<Event, { readonly _tag: Kind }>): readonly [text: s
       return [`a keyed request was refused, ${event.because}`, { [Semconv.RESILIENCE_REASON]: event.because }]
     case "IdempotencyBypassed":
       return ["a keyed request was run without the store", {}]
+    case "RequestTurnedAway":
+      return [`turned away attempt ${event.attempt} of a request, ${event.because}`, {
+        [Semconv.RESILIENCE_ATTEMPT]: event.attempt,
+        [Semconv.RESILIENCE_REASON]: event.because
+      }]
     case "PolicyApplied":
       return [`a policy was applied, ${event.mode}${event.changed.length === 0 ? "" : `: ${event.changed.join(", ")}`}`, { [Semconv.RESILIENCE_OUTCOME]: event.mode }]
     case "PolicyRejected":

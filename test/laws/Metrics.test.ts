@@ -94,6 +94,7 @@ const fields: Readonly<Record<Event["_tag"], Readonly<Record<string, fc.Arbitrar
       )
     })
   },
+  RequestTurnedAway: { because: of(Label.turnedAway), attempt: count },
   PolicyApplied: { changed: fc.array(text), mode: fc.constantFrom("Normal", "Degraded") },
   PolicyRejected: { because: text },
   ResponseUnread: { method: text, url: text, status: fc.integer(), age: millis, because: fc.constantFrom("Age", "Collected") }

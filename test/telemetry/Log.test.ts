@@ -108,6 +108,7 @@ const examples: { readonly [K in Log.Kind]: Event } = {
   IdempotencyRefused: { ...base, _tag: "IdempotencyRefused", because: "Missing" },
   IdempotencyBypassed: { ...base, _tag: "IdempotencyBypassed", record: "d" },
   PolicyApplied: { ...base, _tag: "PolicyApplied", changed: ["resend"], mode: "Normal" },
+  RequestTurnedAway: { ...base, _tag: "RequestTurnedAway", because: "Shed", attempt: 2 },
   PolicyRejected: { ...base, _tag: "PolicyRejected", because: "it is no JSON" },
   ResponseUnread: { ...base, _tag: "ResponseUnread", method: "GET", url: "http://users.test/", status: 200, age: 60_000, because: "Age" }
 }

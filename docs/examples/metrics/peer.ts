@@ -3,7 +3,7 @@
  */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Idempotency } from "effect-resilience/server"
+import { Idempotency, Overload } from "effect-resilience/server"
 import { type Duration, Effect } from "effect"
 import type { Switches } from "./trouble.ts"
 
@@ -28,13 +28,15 @@ export const app = ({ isOn }: Switches) => {
     return pages % 4 === 1 ? Effect.succeed(unavailable) : breakOff
   })
 
+  // While there is too much to do, nobody is asked to come again.
+  const shedding = Overload.middleware({ name: "orders", shed: () => Effect.sync(() => isOn("outage")) })
   // What is done once is done once, however often it is sent.
   const once = Idempotency.middleware({ caller: "shared", name: "orders" })
   const order = Effect.delay(Effect.sync(() => isOn("outage") ? unavailable : HttpServerResponse.empty({ status: 201 })), "5 millis")
 
   return HttpRouter.empty.pipe(
     HttpRouter.get("/catalogue", catalogue),
-    HttpRouter.post("/orders", once(order)),
+    HttpRouter.post("/orders", shedding(once(order))),
     HttpRouter.get("/recommendations", Effect.sync(() => isOn("poverty") ? unavailable : ok)),
     HttpRouter.get("/search", Effect.suspend(() => after(isOn("slow") ? "1500 millis" : "5 millis"))),
     HttpRouter.get("/pictures", after("150 millis")),

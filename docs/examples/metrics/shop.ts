@@ -60,6 +60,7 @@ export const open = (peer: string, { isOn }: Switches) =>
 
     const catalogue = attempts("catalogue").pipe(Resilience.withRetry({ name: "catalogue", budget: generous }))
     const orders = attempts("orders").pipe(
+      Resilience.withAttemptHeader(),
       Resilience.withCircuitBreaker({ breaker, key }),
       Resilience.withRetry({ name: "orders" }),
       Resilience.withIdempotencyKey()

@@ -16,7 +16,7 @@ export const troubles = {
     alerts: { ResilienceRetryRatioHigh: "catalogue" }
   },
   outage: {
-    says: "orders are answered 503: calls are given up, and the breaker opens",
+    says: "orders are answered 503, and resends turned away: calls are given up, and the breaker opens",
     alerts: { ResilienceGiveUps: "orders", ResilienceBreakerOpen: "orders" }
   },
   poverty: {
