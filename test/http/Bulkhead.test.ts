@@ -3,8 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { Effect, Fiber, Stream, TestClock } from "effect"
 import type { ServerResponse } from "node:http"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as Guard from "../../src/http/Guard.ts"
 import * as Middleware from "../../src/http/Middleware.ts"
 import * as Release from "../../src/http/Release.ts"
@@ -13,6 +11,7 @@ import * as AdaptiveLimit from "../../src/strategy/AdaptiveLimit.ts"
 import * as Bulkhead from "../../src/strategy/Bulkhead.ts"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
 import { eventually } from "../support/eventually.ts"
+import { eventuallyCollected } from "../support/garbage.ts"
 import { serve } from "../support/server.ts"
 import { onEachTransport } from "../support/transports.ts"
 
@@ -145,12 +144,7 @@ describe("Guard.bulkhead", () => {
       const client = (yield* HttpClient.HttpClient).pipe(Resilience.withBulkhead({ bulkhead, holdUntil: "body" }))
       yield* Effect.asVoid(client.get("http://users.test/1"))
       assert.strictEqual(inUse(bulkhead, "http://users.test/"), 1)
-      setFlagsFromString("--expose-gc")
-      const collect = runInNewContext("gc") as () => void
-      yield* eventually(() => {
-        collect()
-        return inUse(bulkhead, "http://users.test/") === 0
-      }, "10 seconds")
+      yield* eventuallyCollected(() => inUse(bulkhead, "http://users.test/") === 0)
     }).pipe(Effect.provide(HttpScript.layer([{ status: 200, body: "hello" }]))))
 
   it("with infinity permits it is the identity", () => {

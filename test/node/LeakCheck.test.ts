@@ -8,8 +8,6 @@ import * as Scope from "effect/Scope"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import type { ResponseUnread } from "../../src/core/Event.ts"
 import * as Release from "../../src/http/Release.ts"
 import * as LeakCheck from "../../src/node/LeakCheck.ts"
@@ -17,11 +15,9 @@ import * as ResilientClient from "../../src/policy/ResilientClient.ts"
 import * as Observer from "../../src/strategy/Observer.ts"
 import { eventually, realTime } from "../support/eventually.ts"
 import * as Fault from "../support/faults.ts"
+import { eventuallyCollected } from "../support/garbage.ts"
 import { serve } from "../support/server.ts"
 import { onEachTransport, undici } from "../support/transports.ts"
-
-setFlagsFromString("--expose-gc")
-const gc: () => void = runInNewContext("gc")
 
 const large = Fault.status(200, { body: "x".repeat(1_000_000) })
 
@@ -144,10 +140,7 @@ onEachTransport((name, layer) => {
       yield* checked(layer(), (events) =>
         Effect.gen(function*() {
           yield* Effect.asVoid(HttpClient.get(server.url))
-          yield* eventually(() => {
-            gc()
-            return events.length === 1
-          }, "10 seconds")
+          yield* eventuallyCollected(() => events.length === 1)
           assert.strictEqual(events[0]?.because, "Collected")
           assert.strictEqual((yield* snapshot).unread, 0)
         }), { after: "1 hour" })

@@ -13,16 +13,13 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { setImmediate } from "node:timers/promises"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as HttpScript from "../../src/testing/HttpScript.ts"
+import { collect } from "../support/garbage.ts"
 
 /** Collects, and lets the finalizers of what was collected run. */
 const collectGarbage = async (): Promise<void> => {
-  setFlagsFromString("--expose-gc")
-  const collect: unknown = runInNewContext("gc")
   for (let i = 0; i < 3; i++) {
-    if (typeof collect === "function") collect()
+    collect()
     await setImmediate()
   }
 }
