@@ -58,7 +58,7 @@ describe.skipIf(!requireBinary("prometheus"))("Prometheus", () => {
       const starting = yield* Effect.fork(prometheus({ target, rules: rulesFile(settings), interval }))
       const shop = yield* demo()
 
-      const page = yield* Effect.repeat(Effect.delay(shop.metrics, "50 millis"), { until: (text) => total(text, Instrument.calls) >= 20 })
+      const page = yield* Effect.repeat(Effect.delay(shop.metrics, "50 millis"), { until: (text) => total(text, Instrument.calls) >= 10 })
       const wrong = [Instrument.failures, Instrument.resends, Instrument.giveUps, Instrument.rejections, Instrument.breakerKeys]
       assert.deepStrictEqual(wrong.filter((instrument) => total(page, instrument) > 0), [], "all is well")
 
