@@ -214,7 +214,7 @@ class Run<S, A, E, R, E2, R2> {
     this.since = GivenUp.now()
     const made = this.work.attempt(this.subject)
     const attempted = CurrentAttempt.isNested(this.fiber) || this.attempt > 1 && CurrentAttempt.isWanted(this.fiber)
-      ? Surroundings.provide(made, CurrentAttempt.CurrentAttempt, { number: this.attempt, subject: this.subject })
+      ? Surroundings.provideIn(this.fiber, made, CurrentAttempt.CurrentAttempt, { number: this.attempt, subject: this.subject })
       : made
     return Effect.matchCauseEffect(attempted, {
       onFailure: (cause) => this.settle(Exit.failCause(cause)),

@@ -99,6 +99,16 @@ const changed = (refs: FiberRefs.FiberRefs, fiber: Fiber.RuntimeFiber<unknown, u
   return FiberRefs.unsafeMake(locals)
 }
 
+/** Tells whether references hold the same. Where they are read or written in between, they are another object all the same. */
+const isSame = (self: FiberRefs.FiberRefs, that: FiberRefs.FiberRefs): boolean => {
+  if (self === that) return true
+  if (self.locals.size !== that.locals.size) return false
+  for (const ref of self.locals.keys()) {
+    if (self.locals.get(ref)?.[0][1] !== that.locals.get(ref)?.[0][1]) return false
+  }
+  return true
+}
+
 /** What changes made of what was there before, undone: what else was written since stays. */
 const undone = (refs: FiberRefs.FiberRefs, changes: ReadonlyArray<Change>, before: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
   const locals = copyOf(refs.locals)
@@ -134,7 +144,7 @@ export const inside = <A, E, R>(
     onExit(exit)
     const refs = refsOf(fiber)
     // What the effect has changed beside them stays as it has left it.
-    open(fiber).setFiberRefs(refs === inner ? outer : undone(refs, changes, outer))
+    open(fiber).setFiberRefs(isSame(refs, inner) ? outer : undone(refs, changes, outer))
     return exit
   }
   open(fiber).setFiberRefs(inner)
@@ -154,11 +164,20 @@ export const provide = <A, E, R, I, S>(
   self: Effect.Effect<A, E, R>,
   tag: Context.Tag<I, S>,
   service: S
+): Effect.Effect<A, E, R> => Effect.withFiberRuntime((fiber) => provideIn(fiber, self, tag, service))
+
+/**
+ * `provide`, for the fiber that is at work and will run the effect at once: a step less.
+ *
+ * @since 0.1.0
+ * @category building
+ */
+export const provideIn = <A, E, R, I, S>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  self: Effect.Effect<A, E, R>,
+  tag: Context.Tag<I, S>,
+  service: S
 ): Effect.Effect<A, E, R> =>
-  Effect.withFiberRuntime((fiber) =>
-    Effect.uninterruptibleMask((restore) =>
-      inside(restore, fiber, [services(fiber.currentContext, [tag, service])], self, ignore)
-    )
-  )
+  Effect.uninterruptibleMask((restore) => inside(restore, fiber, [services(fiber.currentContext, [tag, service])], self, ignore))
 
 const ignore = () => {}
