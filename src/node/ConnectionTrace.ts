@@ -84,12 +84,15 @@ const write = (span: Tracer.Span, exchange: Exchange.Exchange, now: () => bigint
   })
 }
 
+/** Where the id of a span stands in a `traceparent`: after the version and the id of the trace. */
+const spanIdAt = "00-".length + 32 + "-".length
+
 /** The span that the request goes out under, while it is open: that of the attempt, and no other. */
 const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string): Tracer.Span | undefined => {
   const span: unknown = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key)
   // The tag holds spans of either kind.
   const parent = span as Tracer.AnySpan | undefined
-  return parent?._tag === "Span" && parent.status._tag === "Started" && traceparent.includes(parent.spanId) ? parent : undefined
+  return parent?._tag === "Span" && parent.status._tag === "Started" && traceparent.startsWith(parent.spanId, spanIdAt) ? parent : undefined
 }
 
 /**

@@ -8,6 +8,7 @@ import * as Observer from "effect-resilience/strategy/Observer"
 import * as Meter from "effect-resilience/telemetry/Meter"
 import * as Metrics from "effect-resilience/telemetry/Metrics"
 import * as Series from "effect-resilience/telemetry/Series"
+import * as Trace from "effect-resilience/telemetry/Trace"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Noop from "./noop.ts"
@@ -21,6 +22,13 @@ const candidate = (name: string, client: HttpClient.HttpClient.With<unknown>, wi
 
 const plain = () => Middleware.applyTo(Noop.prompt(), Retry.middleware({ name: "bench" }))
 const measurable = () => Middleware.applyTo(Noop.prompt(), Middleware.stack(Meter.attempt("bench"), Retry.middleware({ name: "bench" })))
+
+/** All that could be seen of a call, and nobody looks. */
+const seeable = () =>
+  Middleware.applyTo(
+    Noop.prompt(),
+    Middleware.stack(Trace.attemptSpan, Meter.attempt("bench"), Retry.middleware({ name: "bench" }), Trace.callSpan("bench"))
+  )
 
 /** As in an application, the series are there long since. What is sampled beside is not of the calls. */
 const measured = (): NonNullable<Candidate["within"]> => {
@@ -36,6 +44,7 @@ export const metrics = (nullCheck: string): ReadonlyArray<Contest> => [{
   others: [
     candidate(nullCheck, plain()),
     candidate("metrics that nobody records", measurable()),
+    candidate("metrics and spans that nobody records", seeable()),
     candidate("metrics", measurable(), measured())
   ]
 }]
