@@ -213,16 +213,17 @@ const advance = (self: TimeWindow, now: Millis): TimeWindow => {
   const begun = index - self.newest
   if (begun >= bucketCount || self.counts.calls === 0) return { ...self, newest: index, older: noBuckets, past: none, counts: none }
   // The oldest go, and what was the newest comes behind the others. In those after it nothing was counted.
+  const last = minus(self.counts, self.past)
+  const older = self.older.map((_, i) => self.older[i + begun] ?? (i + begun === bucketCount - 1 ? last : none))
   let { calls, failures, slow } = self.counts
-  for (const gone of self.older.slice(0, begun)) {
+  for (let i = 0; i < begun; i++) {
+    const gone = self.older[i] ?? none
     calls -= gone.calls
     failures -= gone.failures
     slow -= gone.slow
   }
   const past: Counts = { calls, failures, slow }
-  const older = self.older.slice().copyWithin(0, begun)
-  older[bucketCount - 1 - begun] = minus(self.counts, self.past)
-  return { ...self, newest: index, older: older.fill(none, bucketCount - begun), past, counts: past }
+  return { _tag: "Time", width: self.width, newest: index, older, past, counts: past }
 }
 
 const minus = (one: Counts, other: Counts): Counts => ({

@@ -61,6 +61,7 @@ const calls = async (built: Built): Promise<ReadonlyArray<Section>> => {
       columns: [
         spread("time", "us/call", 1),
         spread("timeRatio", "x base", 2),
+        spread("timeOver", "us more", 1),
         median("bytes", "B/call", 0),
         median("bytesRatio", "x base", 2)
       ],
@@ -186,7 +187,7 @@ const bench = async (built: Built): Promise<void> => {
       table(sections, verdicts),
       "",
       missed.length === 0 ? `All ${verdicts.length} limits held.` : `${missed.length} of ${verdicts.length} limits missed:`,
-      ...missed.map((each) => `  ${each.section}, ${each.row}: ${each.label} ${each.value.toFixed(2)}, at most ${each.atMost}`),
+      ...missed.map((each) => `  ${each.section}, ${each.row}: ${each.label} ${each.value.toFixed(2)}, at most ${Number(each.atMost.toFixed(2))}`),
       "",
       Object.entries(seconds).map(([name, each]) => `${name} ${each.toFixed(0)} s`).join(", ")
     ].join("\n"))

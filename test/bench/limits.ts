@@ -3,6 +3,7 @@
  * for, what was asked stands beside it; docs/adr/0021 and 0022 say why, and 0041 for connections.
  */
 import type { Section, Verdict } from "./report.ts"
+import type { Quartiles } from "./stats.ts"
 
 interface Limit {
   readonly section: string
@@ -10,21 +11,37 @@ interface Limit {
   readonly measure: string
   /** What is limited, in a word. */
   readonly label: string
-  readonly atMost: number
+  readonly atMost: Bound
   /** What was asked for, where that is less. */
   readonly asked?: number
 }
 
+/** So much, or so much as it comes to in this run. */
+type Bound = number | ((sections: ReadonlyArray<Section>) => number)
+
 /** A limit, or one that stands above what was asked for. */
-type AtMost = number | { readonly atMost: number; readonly asked: number }
+type AtMost = Bound | { readonly atMost: number; readonly asked: number }
 
 const limit = (section: string, row: string, measure: string, label: string, atMost: AtMost): Limit => ({
   section,
   row,
   measure,
   label,
-  ...(typeof atMost === "number" ? { atMost } : atMost)
+  ...(typeof atMost === "object" ? atMost : { atMost })
 })
+
+const measured = (sections: ReadonlyArray<Section>, section: string, row: string, measure: string): Quartiles => {
+  const found = sections.find(({ name }) => name === section)?.rows.find(({ name }) => name === row)?.measures[measure]
+  if (found === undefined) throw new Error(`no figure for ${section}, ${row}, ${measure}`)
+  return found
+}
+
+/** What a guard may add to a call, in us: 1.5, or a quarter of the bare client, whichever is more. */
+const ofGuard: Bound = (sections) => Math.max(1.5, measured(sections, "guards", "bare", "time").median / 4)
+
+/** No more than what is measured of the same thing again. */
+const noise = (section: string, again: string): Bound => (sections) =>
+  Math.max(1, measured(sections, section, again, "timeRatio").q3)
 
 const ratios = (
   sections: ReadonlyArray<string>,
@@ -48,6 +65,9 @@ const limits: ReadonlyArray<Limit> = [
   ...ratios(["busy-off"], "retry", { time: { atMost: 1.75, asked: 1.25 }, bytes: { atMost: 1.5, asked: 1.15 } }),
   ...ratios(["busy-on"], "retry", { time: { atMost: 1.5, asked: 1.25 }, bytes: { atMost: 1.35, asked: 1.15 } }),
   ...ratios(["metrics"], "metrics that nobody records", { time: 1.1, bytes: 1.05 }),
+  ...["circuit breaker", "bulkhead", "rate limit"].map((row) => limit("guards", row, "timeOver", "us more", ofGuard)),
+  limit("budget", "retry with a budget", "timeOver", "us more", ofGuard),
+  limit("keys", "10,000 keys", "timeRatio", "time", noise("keys", "one key again (null check)")),
   limit("phases", "attempt span + connection phases", "cpuRatio", "time", { atMost: 1.12, asked: 1.05 }),
   limit("phases", "attempt span + connection phases", "bytesRatio", "bytes", { atMost: 1.06, asked: 1.05 }),
   limit("everything-off", "retry, everything at hand and off", "cpuRatio", "time", 1.03),
@@ -60,15 +80,14 @@ const limits: ReadonlyArray<Limit> = [
   limit("size", "+ a retry alone", "over", "KB", { atMost: 12.5, asked: 6 })
 ]
 
-const isTime = (measure: string): boolean => measure === "timeRatio" || measure === "cpuRatio" || measure === "clockOver"
+const isTime = (measure: string): boolean => measure === "timeRatio" || measure === "timeOver" || measure === "cpuRatio" || measure === "clockOver"
 
 /** A limit on time is missed where three quarters of the measurements are over it: the machine is shared. Bytes go by the median. */
 export const judge = (sections: ReadonlyArray<Section>): ReadonlyArray<Verdict> =>
   limits.flatMap((limit) => {
-    const section = sections.find((each) => each.name === limit.section)
-    if (section === undefined) return []
-    const measured = section.rows.find((row) => row.name === limit.row)?.measures[limit.measure]
-    if (measured === undefined) throw new Error(`no figure for the limit on ${limit.section}, ${limit.row}, ${limit.measure}`)
-    const value = isTime(limit.measure) ? measured.q1 : measured.median
-    return [{ ...limit, value, held: value <= limit.atMost }]
+    if (sections.every(({ name }) => name !== limit.section)) return []
+    const { median, q1 } = measured(sections, limit.section, limit.row, limit.measure)
+    const value = isTime(limit.measure) ? q1 : median
+    const atMost = typeof limit.atMost === "number" ? limit.atMost : limit.atMost(sections)
+    return [{ ...limit, atMost, value, held: value <= atMost }]
   })

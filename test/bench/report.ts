@@ -50,7 +50,7 @@ const cell = (column: Column, row: Row): string => {
 }
 
 const said = ({ asked, atMost, held, label }: Verdict): string =>
-  `${label} ${atMost}${asked === undefined ? "" : ` (asked: ${asked})`} ${held ? "ok" : "MISSED"}`
+  `${label} ${Number(atMost.toFixed(2))}${asked === undefined ? "" : ` (asked: ${asked})`} ${held ? "ok" : "MISSED"}`
 
 /** The sections as aligned text, with what the limits came to at the end of each row. */
 export const table = (sections: ReadonlyArray<Section>, verdicts: ReadonlyArray<Verdict>): string =>

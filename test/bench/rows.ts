@@ -134,7 +134,7 @@ export const contests = (tracing: Tracing): ReadonlyArray<Contest> => [
     title: `Fail, fail, succeed, 503 with a body to release, no wait, tracing ${tracing}`,
     ...thrice("busy")
   },
-  ...(tracing === "off" ? [...guards(), ...metrics(nullCheck)] : [traced(nullCheck)])
+  ...(tracing === "off" ? [...guards(nullCheck), ...metrics(nullCheck)] : [traced(nullCheck)])
 ]
 
 /** Many calls, one after another, in one fiber. */

@@ -22,20 +22,22 @@ export interface Result {
   readonly others: ReadonlyArray<Samples>
 }
 
-/** Rows with the measure and its ratio (`time`, `timeRatio`), the base first. */
+/** Rows with the measure, its ratio and what is over the base (`time`, `timeRatio`, `timeOver`), the base first. */
 export const pool = (measure: string, results: ReadonlyArray<Result>): ReadonlyArray<Row> => {
   const [first] = results
   if (first === undefined) return []
-  const row = (name: string, own: ReadonlyArray<number>, ratio: ReadonlyArray<number>): Row => ({
+  const row = (name: string, samples: ReadonlyArray<Samples>): Row => ({
     name,
-    measures: { [measure]: quartiles(own), [`${measure}Ratio`]: ratio.length === 0 ? exactly(1) : quartiles(ratio) }
+    measures: {
+      [measure]: quartiles(samples.flatMap((each) => each.own)),
+      [`${measure}Ratio`]: quartiles(samples.flatMap((each) => each.ratio)),
+      [`${measure}Over`]: quartiles(samples.flatMap(({ base, own }) => own.map((each, i) => each - base[i]!)))
+    }
   })
   const all = results.flatMap((each) => each.others)
+  const base = quartiles(all.flatMap((each) => each.base))
   return [
-    row(first.base, all.flatMap((each) => each.base), []),
-    ...first.others.map(({ name }) => {
-      const same = all.filter((each) => each.name === name)
-      return row(name, same.flatMap((each) => each.own), same.flatMap((each) => each.ratio))
-    })
+    { name: first.base, measures: { [measure]: base, [`${measure}Ratio`]: exactly(1), [`${measure}Over`]: exactly(0) } },
+    ...first.others.map(({ name }) => row(name, all.filter((each) => each.name === name)))
   ]
 }
