@@ -261,7 +261,17 @@ export const settle = (settings: Settings, state: State, { cost }: Ticket, advic
 }
 
 /**
- * Says whether there is nothing to learn and nothing to remember: then `settle` does not look at the clock.
+ * The state when so much is no longer on its way, of which nothing was learned.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const ended = (state: State, cost: number): State =>
+  cost === 0 ? state : { ...state, inFlight: Math.max(state.inFlight - cost, 0) }
+
+/**
+ * Says whether there is nothing to learn and nothing to remember. What is on its way matters to a quota only, so whoever keeps the state
+ * may keep the cost of such calls beside it until something is learned (`ended`).
  *
  * @since 0.1.0
  * @category getters

@@ -57,6 +57,8 @@ export class RateLine {
   readonly key: string
   private readonly settings: Limiter.Settings
   private state: Limiter.State
+  /** The cost of calls that have ended and are still on their way in the state, which looks at that when it has learned of a quota. */
+  private ended = 0
   private first: Waiter | undefined
   private last: Waiter | undefined
   private size = 0
@@ -125,9 +127,14 @@ export class RateLine {
 
   /** Learns what came of a call. The answer is for how long everything is kept back from now on, where that is news. */
   readonly settle = (ticket: Limiter.Ticket, advice: Advice.Advice, clock: Clock.Clock): Millis => {
-    const before = this.state
-    const now = Limiter.isPlain(before, advice) ? before.at : Guarded.monotonic(clock)
+    if (Limiter.isPlain(this.state, advice)) {
+      this.ended += ticket.cost
+      return 0
+    }
+    const before = Limiter.ended(this.state, this.ended)
+    const now = Guarded.monotonic(clock)
     this.state = Limiter.settle(this.settings, before, ticket, advice, now)
+    this.ended = 0
     if (before.quotas === this.state.quotas) return 0
     this.reckonedAt = -Infinity
     const paused = Limiter.paused(this.state, now)
