@@ -15,6 +15,7 @@ import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Backoff from "./Backoff.ts"
 import * as Failure from "./Failure.ts"
+import * as Health from "./Health.ts"
 import { durationMillis, integerIn, InvalidOption, nonEmpty } from "./InvalidOption.ts"
 import type { Millis } from "./Millis.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -216,43 +217,6 @@ export const initial = (settings: Settings, now: Millis, generation = 0): Closed
  */
 export const isolated = (generation: number): Isolated => ({ _tag: "Isolated", generation })
 
-/**
- * What an outcome says about the health of the other side.
- *
- * **Details**
- *
- * It answered and is healthy: a success, a 4xx that no other tag covers, 425, and the gRPC statuses that blame the caller. Nothing
- * at all: 429 and `RESOURCE_EXHAUSTED`, which are for a limiter; our own refusals; requests that were not well formed; interruption
- * and defects. Everything else is a failure, a typed error that no classifier knows included.
- *
- * @since 0.1.0
- * @category recording
- */
-export const health = (outcome: Outcome.Outcome): Outcome.Outcome["_tag"] => {
-  if (outcome._tag !== "Failed") return outcome._tag
-  const { failure } = outcome
-  switch (failure._tag) {
-    case "Refused":
-      return "Success"
-    case "Rejected":
-      return "Ignored"
-    case "Throttled":
-      // A 503 that says for how long is an outage with manners.
-      return Option.contains(failure.status, 503) ? "Failed" : "Ignored"
-    case "Malformed":
-      return failure.what === "response" ? "Failed" : "Ignored"
-    case "Unavailable":
-      return Option.contains(failure.status, 425) ? "Success" : "Failed"
-    case "RpcFailure":
-      if (failure.code === "RESOURCE_EXHAUSTED" || failure.code === "CANCELLED") return "Ignored"
-      return rpcFailures.has(failure.code) ? "Failed" : "Success"
-    default:
-      return "Failed"
-  }
-}
-
-const rpcFailures = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED"])
-
 const reject = (because: Reason, retryAfter: Option.Option<Millis> = Option.none()): Answer => ({
   _tag: "Rejected",
   because,
@@ -340,7 +304,7 @@ const admitShare = (settings: Settings, state: Closed, left: number, now: Millis
  */
 export const record = (settings: Settings, state: State, ticket: Ticket, outcome: Outcome.Outcome, now: Millis): State => {
   if (ticket.generation !== state.generation) return state
-  const said = health(outcome)
+  const said = Health.of(outcome)
   const took = Math.max(0, now - ticket.startedAt)
   switch (state._tag) {
     case "Closed": {
@@ -384,7 +348,7 @@ export const record = (settings: Settings, state: State, ticket: Ticket, outcome
 export const canWait = (settings: Settings, state: State, ticket: Ticket, outcome: Outcome.Outcome, now: Millis): boolean =>
   state._tag === "Closed" &&
   ticket.generation === state.generation &&
-  health(outcome) === "Success" &&
+  Health.of(outcome) === "Success" &&
   !TripPolicy.isSlow(settings.tripPolicy, now - ticket.startedAt) &&
   TripPolicy.canWait(state.evidence, now)
 

@@ -211,7 +211,7 @@ export interface ProtectOptions<in A = unknown, in E = unknown> {
  *
  * **Details**
  *
- * What counts: see `Breaker.health`. With the default classifier every typed error is a failure, unless it carries a `Failure` that
+ * What counts: see `Health.of`. With the default classifier every typed error is a failure, unless it carries a `Failure` that
  * says otherwise. Defects and interruption count neither way; the probe that such a call was goes back.
  *
  * @since 0.1.0

@@ -3,6 +3,7 @@ import { assert, describe, it } from "vitest"
 import * as Backoff from "../../src/core/Backoff.ts"
 import * as Breaker from "../../src/core/Breaker.ts"
 import * as Failure from "../../src/core/Failure.ts"
+import * as Health from "../../src/core/Health.ts"
 import * as Outcome from "../../src/core/Outcome.ts"
 import * as TripPolicy from "../../src/core/TripPolicy.ts"
 
@@ -310,9 +311,9 @@ describe("health", () => {
       [Failure.rpcFailure("RESOURCE_EXHAUSTED"), "Ignored"],
       [Failure.unknown("?"), "Failed"]
     ]
-    for (const [failure, expected] of table) assert.strictEqual(Breaker.health(Outcome.failed(failure)), expected, Failure.label(failure))
-    assert.strictEqual(Breaker.health(success), "Success")
-    assert.strictEqual(Breaker.health(ignored), "Ignored")
+    for (const [failure, expected] of table) assert.strictEqual(Health.of(Outcome.failed(failure)), expected, Failure.label(failure))
+    assert.strictEqual(Health.of(success), "Success")
+    assert.strictEqual(Health.of(ignored), "Ignored")
   })
 })
 
