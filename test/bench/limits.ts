@@ -67,7 +67,7 @@ const limits: ReadonlyArray<Limit> = [
   ...["circuit breaker", "bulkhead", "rate limit"].map((row) => limit("guards", row, "timeOver", "us more", ofGuard)),
   limit("budget", "retry with a budget", "timeOver", "us more", ofGuard),
   limit("keys", "10,000 keys", "timeRatio", "time", noise("keys", "one key again (null check)")),
-  limit("phases", "attempt span + connection phases", "cpuRatio", "time", { atMost: 1.3, asked: 1.05 }),
+  limit("phases", "attempt span + connection phases", "cpuRatio", "time", { atMost: 1.25, asked: 1.05 }),
   limit("phases", "attempt span + connection phases", "bytesRatio", "bytes", { atMost: 1.06, asked: 1.05 }),
   limit("everything-off", "retry, everything at hand and off", "cpuRatio", "time", 1.03),
   limit("everything-off", "retry, everything at hand and off", "bytesRatio", "bytes", 1.03),
