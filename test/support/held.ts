@@ -1,6 +1,7 @@
 /**
  * What a process holds, and tests that leave nothing of it behind.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -18,6 +19,9 @@ export const leavesNothing = <A, E, R>(test: Effect.Effect<A, E, R | Scope.Scope
   Effect.gen(function*() {
     const before = held()
     const result = yield* Effect.scoped(test)
-    yield* eventually(() => [...held()].every(([name, count]) => count <= (before.get(name) ?? 0)))
+    const left = () => [...held()].filter(([name, count]) => count > (before.get(name) ?? 0))
+    yield* eventually(() => left().length === 0).pipe(
+      Effect.catchAllCause((cause) => Effect.dieMessage(`left behind: ${left().join("; ")} (${Cause.pretty(cause)})`))
+    )
     return result
   })
