@@ -135,8 +135,7 @@ export const parseLimits = (value: string): Option.Option<ReadonlyArray<ServiceL
  * @category parsing
  */
 export const fromHeaders = (headers: HeaderField.Headers, now: Millis): ReadonlyArray<Quota> => {
-  // Most responses have none of them, and this is asked of every response.
-  if (!telling.some((name) => Object.hasOwn(headers, name))) return none
+  if (isSilent(headers)) return none
   const limits = Option.flatMap(HeaderField.get(headers, "ratelimit"), parseLimits)
   if (Option.isSome(limits)) return quotas(limits.value, policiesOf(headers))
   for (const prefix of prefixes) {
@@ -160,8 +159,10 @@ const prefixes = ["ratelimit", "x-ratelimit", "x-rate-limit"].map((name) => ({
   reset: `${name}-reset`
 }))
 
-/** There is no quota in headers without one of these. */
-const telling = ["ratelimit", ...prefixes.map(({ remaining }) => remaining)]
+/** There is no quota in headers without one of these. Most have none, and every response is asked: so by name, and not in a loop. */
+const isSilent = (headers: HeaderField.Headers): boolean =>
+  headers["ratelimit"] === undefined && headers["ratelimit-remaining"] === undefined &&
+  headers["x-ratelimit-remaining"] === undefined && headers["x-rate-limit-remaining"] === undefined
 
 const policiesOf = (headers: HeaderField.Headers): ReadonlyArray<Policy> =>
   Option.getOrElse(Option.flatMap(HeaderField.get(headers, "ratelimit-policy"), parsePolicies), () => [])

@@ -52,8 +52,15 @@ const warm = async (candidate: Candidate, tracing: Tracing): Promise<number> => 
   return micros
 }
 
-/** How long a turn takes, roughly. A collection of the new space falls into each of them, and not now into one and now into the other. */
-const turnMicros = 12_000
+/**
+ * How long a turn takes, roughly, and how often there and back makes a round. The turns are short, so that a machine that is slow for some
+ * milliseconds is slow for both; a collection of the new space falls now into one and now into the other, and many turns are summed.
+ */
+const turnMicros = 3_000
+const turnsThereAndBack = 4
+
+/** The most turns that do not count before those that do. */
+const turnsToSettle = 40
 
 interface Bout extends Contest {
   readonly tracing: Tracing
@@ -67,16 +74,37 @@ interface Figures {
   readonly ratio: number
 }
 
-const roundOfTime = async ({ base, others, tracing, warm }: Bout): Promise<ReadonlyArray<Figures>> => {
+/**
+ * Takes turns until three in a row were no faster than the best before them. What was compiled for a candidate when its last turn came has
+ * been thrown away meanwhile, with the closures that it was compiled for: a server, which goes on with one program, does not see that.
+ */
+const settle = async (turn: () => Promise<number>): Promise<void> => {
+  let best = Infinity
+  for (let turns = 0, since = 0; turns < turnsToSettle && since < 3; turns++) {
+    const micros = await turn()
+    since = micros < best * 0.97 ? 0 : since + 1
+    best = Math.min(best, micros)
+  }
+}
+
+const roundOfTime = async ({ base, callsOfTurn = 1, others, tracing, warm }: Bout): Promise<ReadonlyArray<Figures>> => {
   const turn = async (each: Candidate): Promise<number> => {
-    const micros = await microsOf(each, Math.ceil(turnMicros / warm.get(each)!), tracing)
+    const micros = await microsOf(each, Math.max(callsOfTurn, Math.ceil(turnMicros / warm.get(each)!)), tracing)
     await breathe()
     return micros
   }
   const figures: Array<Figures> = []
   for (const other of others) {
-    const [a1, b1, b2, a2] = [await turn(base), await turn(other), await turn(other), await turn(base)]
-    figures.push({ base: (a1 + a2) / 2, own: (b1 + b2) / 2, ratio: (b1 + b2) / (a1 + a2) })
+    await settle(() => turn(other))
+    await settle(() => turn(base))
+    let [a, b] = [0, 0]
+    for (let i = 0; i < turnsThereAndBack; i++) {
+      a += await turn(base)
+      b += await turn(other)
+      b += await turn(other)
+      a += await turn(base)
+    }
+    figures.push({ base: a / (2 * turnsThereAndBack), own: b / (2 * turnsThereAndBack), ratio: b / a })
   }
   return figures
 }

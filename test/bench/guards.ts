@@ -75,6 +75,7 @@ export const guards = (nullCheck: string): ReadonlyArray<Contest> => {
     {
       name: "keys",
       title: "A circuit breaker over 10,000 URLs in turn, tracing off",
+      callsOfTurn: many,
       base: seasoned("one key", breaker()(bare), oneOrigin),
       others: [
         seasoned("one key again (null check)", breaker()(bare), oneOrigin),

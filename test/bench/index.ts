@@ -11,6 +11,7 @@ import { createRequire } from "node:module"
 import { cpus, loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { build, type Built, inChild } from "./build.ts"
+import { alone } from "./flags.ts"
 import type { Kind } from "./clients.ts"
 import { judge } from "./limits.ts"
 import { type Column, type Section, table } from "./report.ts"
@@ -29,7 +30,7 @@ const { values: options } = parseArgs({
 /** Rounds of each part in each process, and calls where that is what there are more or fewer of. */
 const rounds = options.quick
   ? { time: 3, bytes: 1, asleep: 5_000, crowd: 20_000, loopback: 2, import: 2, callsInTurn: 500, turns: { runs: 1, rounds: 2 } }
-  : { time: 5, bytes: 2, asleep: 10_000, crowd: 100_000, loopback: 7, import: 7, callsInTurn: 1_000, turns: { runs: 7, rounds: 4 } }
+  : { time: 3, bytes: 2, asleep: 10_000, crowd: 100_000, loopback: 7, import: 7, callsInTurn: 1_000, turns: { runs: 7, rounds: 4 } }
 
 /** How many processes measure the same. */
 const processes = options.quick ? { time: 1, bytes: 1 } : { time: 3, bytes: 2 }
@@ -43,7 +44,7 @@ const roomy = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size
 const measured = async (built: Built, measure: "time" | "bytes"): Promise<ReadonlyArray<Result>> => {
   const results: Array<Result> = []
   for (let i = 0; i < processes[measure]; i++) {
-    results.push(...await inChild(built, "calls", { measure, rounds: rounds[measure] }, measure === "bytes" ? roomy : []))
+    results.push(...await inChild(built, "calls", { measure, rounds: rounds[measure] }, measure === "bytes" ? roomy : alone))
   }
   return results
 }

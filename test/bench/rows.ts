@@ -33,6 +33,8 @@ export interface Contest {
   /** What the others are compared with. */
   readonly base: Candidate
   readonly others: ReadonlyArray<Candidate>
+  /** The fewest calls of a turn, where what they have in common is to be gone through. Default: as many as take the time of a turn. */
+  readonly callsOfTurn?: number
 }
 
 export const nullCheck = "bare again (null check)"

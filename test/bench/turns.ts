@@ -8,14 +8,14 @@
  * shown is the middle of the runs. The processes of a run live together and take short turns there and back, each round the other way
  * round, so that a machine that is slow for a while is slow for all of them. They are started in another order each time.
  *
- * They run on one thread, in a new space of 64 MB, and a turn is long enough for some collections of it. V8's helpers that collect garbage
- * wait for one another on the processor, and where others want it too their waiting is counted. And of Node's new space of 16 MB half of
- * what 64 calls hold survives each collection: how much of that is moved to the old space is 6 KB of a call in this process and 11 KB in
- * the next, by chance. So a null check was 3 to 20 % off; here it is 1 to 5 % off while others are at work.
+ * A turn is long enough for some collections of the new space. Of Node's own, which has 16 MB, half of what 64 calls hold survives each
+ * collection, and how much of that is moved to the old space is 6 KB of a call in this process and 11 KB in the next, by chance. So a null
+ * check was 3 to 20 % off; in a space of 64 MB it is 1 to 5 % off while others are at work.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import type { Kind, Settings as Client, Spent, Task } from "./clients.ts"
+import { alone } from "./flags.ts"
 import { inChild } from "./loopback.ts"
 import type { Row } from "./report.ts"
 import { nullCheck } from "./rows.ts"
@@ -31,8 +31,6 @@ export interface Settings extends Task {
 /** Calls that a client makes before any count, so that all is compiled. */
 const warming: Task = { calls: 1_500, concurrency: 64 }
 const warmings = 6
-
-const flags = ["--single-threaded", "--min-semi-space-size=64", "--max-semi-space-size=64"]
 
 /** Calls that are counted in bytes: the new space, emptied before, holds them all. */
 const counted: Task = { calls: 300, concurrency: 64 }
@@ -95,8 +93,8 @@ export const main = async ({ calls, concurrency, kinds: [base, other], rounds, r
   const kinds = [base, base, other]
   const names = [base, nullCheck, other]
   const timed: Array<ReadonlyArray<ReadonlyArray<Spent>>> = []
-  for (let i = 0; i < runs; i++) timed.push(await run(kinds, { first: i, execArgv: flags, rounds, task: { calls, concurrency } }))
-  const weighed = await run(kinds, { first: 0, execArgv: [...flags, "--expose-gc"], rounds: 5, task: counted })
+  for (let i = 0; i < runs; i++) timed.push(await run(kinds, { first: i, execArgv: alone, rounds, task: { calls, concurrency } }))
+  const weighed = await run(kinds, { first: 0, execArgv: [...alone, "--expose-gc"], rounds: 5, task: counted })
   return names.map((name, i) => {
     const bytes = quartiles(weighed[i]!.map((each) => each.bytes))
     return {
