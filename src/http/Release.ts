@@ -65,12 +65,13 @@ export const declaredLength = (response: HttpClientResponse.HttpClientResponse):
  * read already (by a classifier) or is broken has nothing more to give, whatever it fails with.
  */
 const drain = (response: HttpClientResponse.HttpClientResponse, how: "buffer" | "count"): Effect.Effect<unknown, unknown> =>
-  Effect.suspend((): Effect.Effect<unknown, unknown> => how === "buffer" ? response.arrayBuffer : counted(response))
+  how === "buffer" ? response.arrayBuffer : counted(response)
 
-const counted = (response: HttpClientResponse.HttpClientResponse) => {
-  let bytes = 0
-  return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
-}
+const counted = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.suspend(() => {
+    let bytes = 0
+    return Stream.runForEachWhile(response.stream, (chunk) => Effect.sync(() => (bytes += chunk.length) <= drainLimit))
+  })
 
 /**
  * Aborts the rest of a response, and with it its connection where there was more to come.
