@@ -52,9 +52,12 @@ const warm = async (candidate: Candidate, tracing: Tracing): Promise<number> => 
   return micros
 }
 
+/** What was found of each of the others. */
+type Round = ReadonlyArray<ReadonlyArray<Figures>>
+
 /**
- * How long a turn takes, roughly, and how often there and back makes a round. The turns are short, so that a machine that is slow for some
- * milliseconds is slow for both; a collection of the new space falls now into one and now into the other, and many turns are summed.
+ * How long a turn takes, roughly, and how often a round goes there and back. The turns are short, so that a machine that is slow for some
+ * milliseconds is slow for both, and many: what is compiled, or collected, in one of them is not in the middle of them all.
  */
 const turnMicros = 3_000
 const turnsThereAndBack = 4
@@ -87,24 +90,22 @@ const settle = async (turn: () => Promise<number>): Promise<void> => {
   }
 }
 
-const roundOfTime = async ({ base, callsOfTurn = 1, others, tracing, warm }: Bout): Promise<ReadonlyArray<Figures>> => {
+const roundOfTime = async ({ base, callsOfTurn = 1, others, tracing, warm }: Bout): Promise<Round> => {
   const turn = async (each: Candidate): Promise<number> => {
     const micros = await microsOf(each, Math.max(callsOfTurn, Math.ceil(turnMicros / warm.get(each)!)), tracing)
     await breathe()
     return micros
   }
-  const figures: Array<Figures> = []
+  const figures: Array<ReadonlyArray<Figures>> = []
   for (const other of others) {
     await settle(() => turn(other))
     await settle(() => turn(base))
-    let [a, b] = [0, 0]
+    const own: Array<Figures> = []
     for (let i = 0; i < turnsThereAndBack; i++) {
-      a += await turn(base)
-      b += await turn(other)
-      b += await turn(other)
-      a += await turn(base)
+      const [a1, b1, b2, a2] = [await turn(base), await turn(other), await turn(other), await turn(base)]
+      own.push({ base: (a1 + a2) / 2, own: (b1 + b2) / 2, ratio: (b1 + b2) / (a1 + a2) })
     }
-    figures.push({ base: a / (2 * turnsThereAndBack), own: b / (2 * turnsThereAndBack), ratio: b / a })
+    figures.push(own)
   }
   return figures
 }
@@ -112,25 +113,25 @@ const roundOfTime = async ({ base, callsOfTurn = 1, others, tracing, warm }: Bou
 /** What a turn allocates, roughly: the heap is counted in pages of 256 KB, and the new space has 64 MB. */
 const turnBytes = 20_000_000
 
-const roundOfBytes = async ({ base, others, tracing }: Bout): Promise<ReadonlyArray<Figures>> => {
+const roundOfBytes = async ({ base, others, tracing }: Bout): Promise<Round> => {
   const turn = async (each: Candidate): Promise<number> =>
     bytesOf(each, Math.ceil(turnBytes / await bytesOf(each, batchCalls, tracing)), tracing)
   // All of it now and then, lest it begins within a turn. The compiled code that goes with it comes back in a turn that does not count.
   globalThis.gc!()
   await turn(base)
   const a = await turn(base)
-  const figures: Array<Figures> = []
+  const figures: Array<ReadonlyArray<Figures>> = []
   for (const other of others) {
     const b = await turn(other)
-    figures.push({ base: a, own: b, ratio: b / a })
+    figures.push([{ base: a, own: b, ratio: b / a }])
   }
   return figures
 }
 
 const compare = async (bout: Bout, { measure, rounds }: Settings): Promise<Result> => {
-  const all: Array<ReadonlyArray<Figures>> = []
+  const all: Array<Round> = []
   for (let i = 0; i < rounds; i++) all.push(await (measure === "time" ? roundOfTime : roundOfBytes)(bout))
-  const of = (other: number, figure: keyof Figures) => all.map((round) => round[other]![figure])
+  const of = (other: number, figure: keyof Figures) => all.flatMap((round) => round[other]!.map((each) => each[figure]))
   return {
     name: bout.name,
     title: bout.title,
