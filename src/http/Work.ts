@@ -31,7 +31,10 @@ type Response = HttpClientResponse.HttpClientResponse
 export interface Gate {
   /** The headers that make a request idempotent, whatever its method. Default: `Idempotency-Key`, `X-Idempotency-Key`. */
   readonly keyHeaders?: ReadonlyArray<string> | undefined
-  /** Which requests may be sent again: see `Idempotency.Gate`. A hedge is none for "throttled". Default: "idempotent". */
+  /**
+   * Which requests may be sent again: see `Idempotency.Gate`. To a hedge "throttled" is "idempotent", since nothing has failed yet.
+   * Default: "idempotent".
+   */
   readonly resend?: Idempotency.Gate | undefined
 }
 

@@ -216,7 +216,6 @@ class Memory implements Store {
     outcome: Outcome.Outcome,
     now: Millis
   ): Effect.Effect<Transition | undefined> => {
-    if (this.passing.record(key, ticket, outcome, now)) return nothing
     const cell = this.cells.peek(key)
     if (cell === undefined) return nothing
     return Effect.succeed(this.move(key, cell, Breaker.record(this.owner.settings, whole(cell), ticket, outcome, now)))
