@@ -145,7 +145,7 @@ export const make = (options: Options = {}): Effect.Effect<Middleware.Middleware
         settle(span, exchange)
       }
       const announce = (fiber: Fiber.RuntimeFiber<unknown, unknown>, traceparent: string, span: Tracer.Span): void => {
-        const attempt = fiber.currentContext.unsafeMap.get(CurrentAttempt.CurrentAttempt.key)?.number ?? 1
+        const attempt = CurrentAttempt.of(fiber).number
         const exchange = Exchange.make(span.traceId, span.spanId, attempt, Observer.of(fiber), now(), onEnd)
         const former = announced.get(traceparent)
         announced.set(traceparent, exchange)
